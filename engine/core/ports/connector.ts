@@ -1,0 +1,187 @@
+import type { Failure } from '../failure.ts'
+import type { Json, JsonObject } from '../json.ts'
+
+/**
+ * The contract between the engine and one app. A connector speaks records; it never sees a person. Everything it declares
+ * in {@link Capabilities} is tested by the conformance suite.
+ *
+ * Failure semantics, for every method: what fails as a whole (no network, refused credentials) throws a FailureError; what
+ * fails for one record is an answer for that record, and the others go on.
+ */
+export interface Connector {
+  readonly app: string
+  readonly capabilities: Capabilities
+
+  /**
+   * Tries the connection out: reachable, credentials accepted, the address book or file there and writable. Changes nothing.
+   * @throws FailureError with the advice that `kith check` prints
+   */
+  check(signal?: AbortSignal): Promise<ConnectionReport>
+
+  /**
+   * Reads what has changed since `cursor`, page by page; without a cursor, everything. Ends when there is nothing more for
+   * now. Reading twice from one cursor is always allowed and gives at least the same changes again.
+   *
+   * Where the app's feed cannot tell deletions (see {@link Capabilities.deletes}), or the cursor has expired, the pages
+   * are an *inventory*: all records there are, each at least as a hint; the last page says `complete`.
+   *
+   * @throws FailureError; pages already handed out stay valid
+   */
+  pull(cursor: Json | null, signal?: AbortSignal): AsyncIterable<FeedPage>
+
+  /**
+   * Reads records by id, at most {@link Capabilities.readBatch_max} at once. One answer per id, in any order. `gone` is
+   * said only where the app itself says that the record is not there.
+   */
+  read(ids: readonly string[], signal?: AbortSignal): Promise<ReadAnswer[]>
+
+  /**
+   * Writes at most {@link Capabilities.writeBatch_max} records. One outcome per request, with the request's `ref`. An update
+   * changes the named fields only and leaves all else in the app as it stands.
+   *
+   * A request whose answer was lost is `uncertain`, and so is a whole batch whose answer was lost: it must not throw then.
+   */
+  write(requests: readonly WriteRequest[], signal?: AbortSignal): Promise<WriteOutcome[]>
+
+  /**
+   * Looks for records that carry one of the given values, to find out what became of an uncertain create. Needed where
+   * `createKey` is `search`.
+   */
+  find?(create: CreateRequest, signal?: AbortSignal): Promise<AppRecord[]>
+
+  /**
+   * Calls `hint` whenever the app itself announces a change (a file was saved, a push arrived); returns how to stop.
+   * Hints only hasten the next pull: they may be lost or doubled.
+   */
+  watch?(hint: () => void): Promise<() => Promise<void>>
+
+  /** Ends open sockets, watchers and timers. The connector is not used afterwards. */
+  close(): Promise<void>
+}
+
+export interface Capabilities {
+  /**
+   * How deletions are heard: `feed`, the change feed reports them; `inventory`, every pull lists all records, and what is
+   * missing is read directly before it is believed.
+   */
+  readonly deletes: 'feed' | 'inventory'
+  /** Whether the app's feed may announce a change without its data; the engine then reads the record by id. */
+  readonly hints: boolean
+  /**
+   * What makes a create safe to repeat after a lost answer: `id`, Kith chooses the record's id and a second create is
+   * refused as a duplicate; `search`, {@link Connector.find} tells whether it happened.
+   */
+  readonly createKey: 'id' | 'search'
+  /** Whether writes carry a precondition, so that an edit made between our read and our write is answered `conflict`. */
+  readonly precondition: boolean
+  /** Whether records say when each field was changed, when the record was changed, or neither. */
+  readonly times: 'field' | 'record' | 'none'
+  readonly readBatch_max: number
+  readonly writeBatch_max: number
+  /** How many write batches may be under way at once. */
+  readonly writes_concurrent_max: number
+  /** Whether a delete can be an archive, from which people can take the record back. */
+  readonly archive: boolean
+  /** Whether records can be created by us at all. */
+  readonly create: boolean
+  readonly delete: boolean
+}
+
+/** What `check` found. */
+export interface ConnectionReport {
+  /** What was found, for people: "address book 'Contacts', 1,204 cards". No secret, no personal value. */
+  readonly summary: string
+  /** The fields that records of this account have. A field that the mapping names and that is not here is an error. */
+  readonly fields: readonly AppField[]
+  /** What an operator should know although it works: "12 rows have no name". */
+  readonly warnings: readonly string[]
+}
+
+export interface AppField {
+  readonly name: string
+  readonly label?: string
+  /** The app's own word for the type; for people. */
+  readonly type: string
+  readonly writable: boolean
+  /** Longest text the field keeps; the mapping checks against it. */
+  readonly length_max?: number
+}
+
+/** A contact as the app holds it: the app's own field names and values. */
+export interface AppRecord {
+  readonly id: string
+  /** The app's revision (etag, content hash): equal exactly when nothing changed. null where the app has none. */
+  readonly rev: string | null
+  /** The app's time of the last change to the record, in milliseconds; undefined where it has none. */
+  readonly modified_ms?: number
+  /** The app's time of the last change to single fields, in milliseconds. */
+  readonly fieldTimes_ms?: { readonly [field: string]: number }
+  /** A field that is not here is not known; a blank one is null. */
+  readonly fields: JsonObject
+}
+
+/** One thing heard from an app's feed. */
+export type Sighting =
+  /** The record as it is now. */
+  | { readonly kind: 'record'; readonly record: AppRecord }
+  /** "This record is there, at this revision", without its data. */
+  | { readonly kind: 'hint'; readonly id: string; readonly rev: string | null }
+  /** The feed says: deleted. */
+  | { readonly kind: 'gone'; readonly id: string }
+  /** The app merged one record into another: the loser's id is dead, its links move on. Never a delete plus a create. */
+  | { readonly kind: 'merged'; readonly id: string; readonly into: string }
+  /** The record is there and cannot be read: it is parked by name, and counts as seen. */
+  | { readonly kind: 'broken'; readonly id: string; readonly rev: string | null; readonly failure: Failure }
+
+export interface FeedPage {
+  readonly sightings: readonly Sighting[]
+  /** Where to go on after this page. Left out where a page is no place to go on from (the pass is then read anew). */
+  readonly cursor?: Json
+  /**
+   * Set on the pages of an inventory. `complete` is true on the last page only, and only when the app vouched that all
+   * pages were whole; what was not seen by then is read directly, and what is gone is gone.
+   */
+  readonly inventory?: { readonly complete: boolean }
+}
+
+export type ReadAnswer =
+  | { readonly kind: 'record'; readonly record: AppRecord }
+  | { readonly kind: 'gone'; readonly id: string }
+  | { readonly kind: 'merged'; readonly id: string; readonly into: string }
+  | { readonly kind: 'broken'; readonly id: string; readonly rev: string | null; readonly failure: Failure }
+
+export interface CreateRequest {
+  readonly op: 'create'
+  readonly ref: string
+  /** Unique to this create, stable over its retries, safe in a file name: the id, or part of it, where `createKey` is `id`. */
+  readonly key: string
+  readonly fields: JsonObject
+}
+
+export interface UpdateRequest {
+  readonly op: 'update'
+  readonly ref: string
+  readonly id: string
+  /** The revision that the change was made over; null where none is known. */
+  readonly rev: string | null
+  /** Only the fields to change; null blanks one. */
+  readonly fields: JsonObject
+}
+
+export interface DeleteRequest {
+  readonly op: 'delete'
+  readonly ref: string
+  readonly id: string
+  readonly rev: string | null
+  /** Archive rather than delete, where the app can. */
+  readonly archive: boolean
+}
+
+export type WriteRequest = CreateRequest | UpdateRequest | DeleteRequest
+
+export type WriteOutcome =
+  /** Done; `record` is what the app now holds (read back where the app may have rewritten it). */
+  | { readonly ref: string; readonly kind: 'written'; readonly record: AppRecord }
+  /** The delete is done, or there was nothing left to delete. */
+  | { readonly ref: string; readonly kind: 'deleted'; readonly id: string }
+  | { readonly ref: string; readonly kind: 'failed'; readonly failure: Failure }

@@ -1,0 +1,347 @@
+import type { CellKey } from '../catalogue.ts'
+import type { Failure } from '../failure.ts'
+import type { Json, JsonObject } from '../json.ts'
+import type { Person, Rule } from '../person.ts'
+import type { Stamp } from '../stamp.ts'
+
+/**
+ * What Kith knows of one record of one connection: its shadow, and the person it is linked to.
+ *
+ * - `staged`    heard and not yet matched: it has no person
+ * - `linked`    kept in agreement with its person
+ * - `ambiguous` it may be one of several people (or a second record of one): an operator decides, nothing is written
+ * - `missing`   gone from the app, and held by a brake: the deletion is not believed yet
+ * - `gone`      deleted in the app; the row remembers whose it was, so that it is not created anew
+ */
+export type LinkState = 'staged' | 'linked' | 'ambiguous' | 'missing' | 'gone'
+
+export interface Link {
+  readonly connection: string
+  readonly recordId: string
+  readonly personId: string | null
+  readonly state: LinkState
+  /** The shadow: the mapped app fields, as they were when the app and Kith last agreed. */
+  readonly fields: JsonObject
+  readonly rev: string | null
+  /** The app's time of the record's last change; of use until the record is matched. */
+  readonly modified_ms?: number
+  /**
+   * The stamp time of the value behind each cell of the shadow; `*` stands for the cells not named. What an edit was made
+   * over, in milliseconds.
+   */
+  readonly base_ms: { readonly [cell: CellKey]: number }
+  /** What we sent and what the app made of it, for fields that the app rewrote: neither flows back nor is sent again. */
+  readonly rewrites: { readonly [appField: string]: { readonly sent: Json; readonly got: Json } }
+  /** What the record can be found by: `email:ada@example.org`, `phone:+49...`, `external:...`. */
+  readonly keys: readonly string[]
+  /** For `ambiguous`: the people it may be, and why it was left to an operator. */
+  readonly candidates?: readonly string[]
+  readonly reason?: string
+  /** Set while the record cannot be read; its last good shadow stays. */
+  readonly failure?: Failure
+  /** Compare-and-set key; 0 for a link not yet stored. */
+  readonly version: number
+}
+
+/**
+ * - `held`    waits for approval, or behind a brake
+ * - `pending` may be sent
+ * - `sending` claimed by a worker; if its lease runs out, its answer counts as lost
+ * - `done`    answered by the app
+ * - `parked`  refused by the app: needs an operator
+ */
+export type IntentState = 'held' | 'pending' | 'sending' | 'done' | 'parked'
+
+export interface IntentCell {
+  readonly before: Json
+  readonly after: Json
+  /** The stamp of the person's value, and the rule it stands by: the reason shown in plans. */
+  readonly stamp: Stamp
+  readonly rule: Rule
+}
+
+/** A write we have durably decided to make. At most one per person and connection is open (held, pending or parked). */
+export interface Intent {
+  readonly id: string
+  readonly connection: string
+  readonly personId: string
+  readonly op: 'create' | 'update' | 'delete'
+  /** null for a create. */
+  readonly recordId: string | null
+  readonly rev: string | null
+  readonly archive: boolean
+  /** The app fields to write: all of them for a create, the changed ones for an update. */
+  readonly fields: JsonObject
+  /** The same in canonical terms. */
+  readonly cells: { readonly [cell: CellKey]: IntentCell }
+  readonly state: IntentState
+  /** Why it is held: `approval`, or the brake's own sentence. */
+  readonly held?: string
+  readonly attempts: number
+  readonly notBefore_ms: number
+  readonly planned_ms: number
+  /** The last failure, if any. */
+  readonly failure?: Failure
+}
+
+/** One entry of the change log: one field of one person, and what became of it. */
+export interface Change {
+  readonly personId: string
+  readonly cell: CellKey
+  readonly before: Json
+  readonly after: Json
+  readonly stamp: Stamp
+  /** The record the value was heard from; null for an act. */
+  readonly recordId: string | null
+  /**
+   * - `applied`   the value is the person's now
+   * - `lost`      another value stands; this one is kept here
+   * - `refused`   the policy, the direction or the blank rule says that this app may not change the field
+   * - `rewritten` the app made something else of what we sent
+   */
+  readonly kind: 'applied' | 'lost' | 'refused' | 'rewritten'
+  readonly rule: Rule
+  readonly heard_ms: number
+}
+
+/** Two values of one cell between which a person must choose (`manual`). One per person, cell and connection is open. */
+export interface Conflict {
+  readonly personId: string
+  readonly cell: CellKey
+  readonly connection: string
+  readonly recordId: string
+  /** The person's value, and the record's. */
+  readonly ours: Json
+  readonly theirs: Json
+  readonly theirsStamp: Stamp
+  readonly open: boolean
+}
+
+/** Everything needed to decide about some records or people. */
+export interface Neighbourhood {
+  readonly people: readonly Person[]
+  /** The links asked for, and every other link of the people. */
+  readonly links: readonly Link[]
+  /** Open and `sending` intents of the people. */
+  readonly intents: readonly Intent[]
+  readonly conflicts: readonly Conflict[]
+  /** Connections in which a record not yet matched, or ambiguous, may be this person: nothing is created there. */
+  readonly suspected: ReadonlyMap<string, ReadonlySet<string>>
+}
+
+/** Who holds a key. */
+export interface KeyHolder {
+  readonly key: string
+  readonly connection: string
+  readonly recordId: string
+  readonly personId: string | null
+  readonly state: LinkState
+}
+
+/** Where a connection's reading stands. */
+export interface ConnectionState {
+  readonly name: string
+  readonly app: string
+  readonly mode: 'observe' | 'live' | 'paused'
+  readonly cursor: Json | null
+  /** The app fields that were mapped when the cursor was taken; others mean that everything is read once more. */
+  readonly readWith: string
+  /** The pass under way or last made, and its last chunk applied. */
+  readonly pass: number
+  readonly chunk: number
+  /** Whether a pass has ever come to its end: matching waits for the first pass of every connection. */
+  readonly scanned: boolean
+  readonly lastRead_ms: number | null
+  /** What keeps the connection from being read or written, if anything. */
+  readonly failure: Failure | null
+  /** Why deletions heard from it are held (a brake's sentence), if they are. */
+  readonly held: string | null
+}
+
+/** A step of a pass: chunk number `chunk` of pass `pass`; a cursor where the feed can go on from there. */
+export interface FeedStep {
+  readonly connection: string
+  readonly pass: number
+  readonly chunk: number
+  readonly cursor?: Json
+  /** The pass is at its end. */
+  readonly last: boolean
+  readonly now_ms: number
+}
+
+/** What happened to an intent that was claimed. */
+export interface Settlement {
+  readonly intentId: string
+  /** `pending`: to be tried again, not before `notBefore_ms`. `superseded`: taken back for a newer plan. */
+  readonly state: 'done' | 'pending' | 'parked' | 'held' | 'superseded'
+  readonly failure?: Failure
+  readonly notBefore_ms?: number
+  /** What the app answered, for `kith why`: the record id and the revision. */
+  readonly answer?: JsonObject
+  readonly now_ms: number
+}
+
+/**
+ * Facts that become true together, or not at all. Every version named is a compare-and-set: if a single one has moved on,
+ * nothing is written.
+ */
+export interface Commit {
+  /** The person as it shall be; `version` is the one that was read. */
+  readonly people?: readonly Person[]
+  readonly links?: readonly Link[]
+  readonly changes?: readonly Change[]
+  /** Opened, moved on, or closed. */
+  readonly conflicts?: readonly Conflict[]
+  /** Open intents: each takes the place of the one that was open for its person and connection. */
+  readonly intents?: readonly Intent[]
+  /** Open intents that are no longer wanted. */
+  readonly withdrawn?: readonly { readonly personId: string; readonly connection: string }[]
+  readonly settlements?: readonly Settlement[]
+  readonly feed?: FeedStep
+  /** People whose plan must be made anew (new links, new rules), and people whose plan is now made. */
+  readonly unplanned?: readonly string[]
+  readonly planned?: readonly string[]
+  /** The matching round this commit was decided in: two workers that match at once cannot both win. */
+  readonly matchRound?: number
+  /** Counters for the brakes: how often something happened in a connection. */
+  readonly tallies?: readonly Tally[]
+}
+
+export interface Tally {
+  readonly connection: string
+  /** `field:<name>` records in which the field changed; `created`, `deleted`: writes made by us; `gone`: deletions heard. */
+  readonly what: string
+  readonly count: number
+  readonly at_ms: number
+}
+
+export type CommitResult =
+  | { readonly kind: 'committed' }
+  /** A version moved on: load again, decide again. */
+  | { readonly kind: 'lost' }
+  /** The pass went on without this chunk (it was applied before, or a newer pass has begun): drop it. */
+  | { readonly kind: 'stale' }
+  /** An earlier chunk is not applied yet: come back in a moment. */
+  | { readonly kind: 'early' }
+
+export interface IntentFilter {
+  readonly connection?: string
+  readonly personId?: string
+  readonly state?: IntentState
+  readonly op?: Intent['op']
+}
+
+export interface ConnectionCounts {
+  readonly linked: number
+  readonly staged: number
+  readonly ambiguous: number
+  readonly missing: number
+  readonly broken: number
+  readonly pending: number
+  readonly sending: number
+  readonly held: number
+  readonly parked: number
+}
+
+export interface LogEntry extends Change {
+  readonly id: number
+}
+
+/**
+ * The database, as the engine sees it. Two implementations pass one test suite: Postgres, and the memory store of the
+ * simulation. Every method may be called by many workers at once, in many processes.
+ *
+ * @throws StoreUnavailableError from any method when the database cannot be reached; nothing of the call was done, or all.
+ */
+export interface Store {
+  /** Makes sure that the connections of the config have a row; others are left alone and reported by `connections`. */
+  ensureConnections(wanted: readonly { name: string; app: string; mode: ConnectionState['mode'] }[]): Promise<void>
+  connections(): Promise<ConnectionState[]>
+  /** Starts a new pass and returns its number: chunks of older passes are stale from now on. */
+  startPass(connection: string, readWith: string): Promise<number>
+  /** Forgets the cursor (it expired): the next pass reads everything. */
+  resetCursor(connection: string): Promise<void>
+  saveConnection(
+    connection: string,
+    patch: Partial<Pick<ConnectionState, 'mode' | 'failure' | 'held' | 'lastRead_ms'>>,
+  ): Promise<void>
+  /** Small facts of the whole installation: the approved config's fingerprint, the data's format. */
+  getFact(name: string): Promise<Json | null>
+  setFact(name: string, value: Json): Promise<void>
+
+  /** The links of these records, their people, and all that is needed to decide about them. */
+  loadRecords(connection: string, recordIds: readonly string[]): Promise<Neighbourhood>
+  loadPeople(personIds: readonly string[]): Promise<Neighbourhood>
+  /** What is known of these records: to tell an echo by its revision. */
+  known(
+    connection: string,
+    recordIds: readonly string[],
+  ): Promise<ReadonlyMap<string, { rev: string | null; state: LinkState; broken: boolean }>>
+  /** Every record id of a connection that is linked, staged, ambiguous or missing, in batches. */
+  knownIds(connection: string): AsyncIterable<string[]>
+
+  /** Staged links, in the order of connection name and record id, and the matching round to name in the commit. */
+  staged(limit: number): Promise<{ links: Link[]; round: number }>
+  /** All records that hold one of the keys, gone ones left out. */
+  keyHolders(keys: readonly string[]): Promise<KeyHolder[]>
+  /** People whose plan is to be made. */
+  unplanned(limit: number): Promise<string[]>
+  /** Marks everybody for planning: the rules have changed. Returns how many. */
+  replanAll(): Promise<number>
+
+  commit(commit: Commit): Promise<CommitResult>
+
+  /**
+   * Claims up to `limit` pending intents of one connection for sending: oldest first, none whose person has one under way
+   * in that connection, none before its time. Claimed intents are `sending`, with one more attempt, until `leaseEnd_ms`.
+   */
+  claim(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]>
+  /** `sending` intents whose lease has run out: their answers are lost. Claims them anew until `leaseEnd_ms`. */
+  claimExpired(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]>
+  /** Connections that have something to send or to find out about now. */
+  due(now_ms: number): Promise<string[]>
+  /** Pending intents by operation, and what was tallied since `since_ms`: what the brakes look at. */
+  brakeCounts(
+    connection: string,
+    since_ms: number,
+  ): Promise<{
+    pending: { create: number; update: number; delete: number }
+    tallied: { [what: string]: number }
+    records: number
+  }>
+  /** Puts pending intents behind a brake; returns how many. */
+  hold(filter: IntentFilter, reason: string): Promise<number>
+  /** Lets held intents go; returns how many. `reason` releases only those held for it. */
+  release(filter: IntentFilter, reason?: string): Promise<number>
+  /** Parked intents: try again now, or give them up. */
+  retryParked(filter: IntentFilter): Promise<number>
+  dropParked(filter: IntentFilter): Promise<number>
+
+  /** Open intents, in the order of connection and plan. */
+  intents(filter: IntentFilter): AsyncIterable<Intent>
+  /** Links in a given state, or (`broken`) that cannot be read. */
+  links(filter: { connection?: string; state?: LinkState; broken?: boolean }): AsyncIterable<Link>
+  conflicts(): AsyncIterable<Conflict>
+  counts(): Promise<ReadonlyMap<string, ConnectionCounts>>
+  /** People whose names, addresses, numbers or id contain the text, best first; all of them for the empty text. */
+  searchPeople(text: string, limit: number): Promise<Person[]>
+  /** The change log, newest first. */
+  log(filter: {
+    personId?: string
+    connection?: string
+    cell?: CellKey
+    since_ms?: number
+    limit: number
+  }): Promise<LogEntry[]>
+  /** Settled intents of a person, newest first: what was sent where, and what the app answered. */
+  deliveries(personId: string, limit: number): Promise<(Intent & { answer: JsonObject | null; settled_ms: number })[]>
+  /** Removes log entries and settled intents from before `before_ms`; returns how many. */
+  prune(before_ms: number): Promise<number>
+
+  close(): Promise<void>
+}
+
+/** The database cannot be reached. */
+export class StoreUnavailableError extends Error {
+  override readonly name = 'StoreUnavailableError'
+}
