@@ -22,8 +22,11 @@ export interface Person {
   /** Raised by one at each write: the compare-and-set key. 0 for a person not yet stored. */
   readonly version: number
   readonly cells: { readonly [cell: CellKey]: Cell }
-  /** `merged` and `deleted` people are kept for their history and never written out. */
-  readonly state: 'live' | 'deleted' | 'merged'
+  /**
+   * `deleted` and `archived` people are taken out of the apps that still hold them; `merged` ones live on in another. All
+   * are kept for their history, and none is created anywhere again.
+   */
+  readonly state: 'live' | 'deleted' | 'archived' | 'merged'
   readonly mergedInto?: string
 }
 

@@ -27,6 +27,8 @@ export interface Lens {
   readonly fields: ReadonlyMap<string, LensField>
   /** The app fields it reads or writes: only these are stored in a shadow. */
   readonly appFields: readonly string[]
+  /** The app fields behind each canonical field: for the apps that tell when a single field was changed. */
+  readonly sources: ReadonlyMap<string, readonly string[]>
 
   /** What an app's fields say, in canonical cells; a blank field has no cell. An app field that is absent is not known. */
   get(fields: JsonObject): Cells

@@ -11,9 +11,10 @@ import type { Stamp } from '../stamp.ts'
  * - `linked`    kept in agreement with its person
  * - `ambiguous` it may be one of several people (or a second record of one): an operator decides, nothing is written
  * - `missing`   gone from the app, and held by a brake: the deletion is not believed yet
+ * - `unreadable` the app holds something that could never be read (`failure` says why)
  * - `gone`      deleted in the app; the row remembers whose it was, so that it is not created anew
  */
-export type LinkState = 'staged' | 'linked' | 'ambiguous' | 'missing' | 'gone'
+export type LinkState = 'staged' | 'linked' | 'ambiguous' | 'missing' | 'unreadable' | 'gone'
 
 export interface Link {
   readonly connection: string
@@ -25,6 +26,8 @@ export interface Link {
   readonly rev: string | null
   /** The app's time of the record's last change; of use until the record is matched. */
   readonly modified_ms?: number
+  /** The app's times of single fields; of use until the record is matched. */
+  readonly fieldTimes_ms?: { readonly [field: string]: number }
   /**
    * The stamp time of the value behind each cell of the shadow; `*` stands for the cells not named. What an edit was made
    * over, in milliseconds.
@@ -39,6 +42,11 @@ export interface Link {
   readonly reason?: string
   /** Set while the record cannot be read; its last good shadow stays. */
   readonly failure?: Failure
+  /**
+   * The record was heard while a write to it was under way, or a write met a newer revision: it is read again as soon as no
+   * write is under way. Durable, so that the feed may go on meanwhile.
+   */
+  readonly recheck: boolean
   /** Compare-and-set key; 0 for a link not yet stored. */
   readonly version: number
 }
@@ -75,8 +83,10 @@ export interface Intent {
   /** The same in canonical terms. */
   readonly cells: { readonly [cell: CellKey]: IntentCell }
   readonly state: IntentState
-  /** Why it is held: `approval`, or the brake's own sentence. */
+  /** Why it is held: `approval`, `observe`, or the brake's own sentence. */
   readonly held?: string
+  /** An operator let it go: brakes do not stop it again, nor count it. */
+  readonly released: boolean
   readonly attempts: number
   readonly notBefore_ms: number
   readonly planned_ms: number
@@ -144,8 +154,8 @@ export interface ConnectionState {
   readonly app: string
   readonly mode: 'observe' | 'live' | 'paused'
   readonly cursor: Json | null
-  /** The app fields that were mapped when the cursor was taken; others mean that everything is read once more. */
-  readonly readWith: string
+  /** The app fields that the last whole pass has read; others mean that everything is read once more. null: none yet. */
+  readonly readWith: string | null
   /** The pass under way or last made, and its last chunk applied. */
   readonly pass: number
   readonly chunk: number
@@ -166,6 +176,8 @@ export interface FeedStep {
   readonly cursor?: Json
   /** The pass is at its end. */
   readonly last: boolean
+  /** With `last`: the app fields that the pass has read. */
+  readonly readWith?: string
   readonly now_ms: number
 }
 
@@ -258,7 +270,7 @@ export interface Store {
   ensureConnections(wanted: readonly { name: string; app: string; mode: ConnectionState['mode'] }[]): Promise<void>
   connections(): Promise<ConnectionState[]>
   /** Starts a new pass and returns its number: chunks of older passes are stale from now on. */
-  startPass(connection: string, readWith: string): Promise<number>
+  startPass(connection: string): Promise<number>
   /** Forgets the cursor (it expired): the next pass reads everything. */
   resetCursor(connection: string): Promise<void>
   saveConnection(
@@ -280,8 +292,13 @@ export interface Store {
   /** Every record id of a connection that is linked, staged, ambiguous or missing, in batches. */
   knownIds(connection: string): AsyncIterable<string[]>
 
-  /** Staged links, in the order of connection name and record id, and the matching round to name in the commit. */
-  staged(limit: number): Promise<{ links: Link[]; round: number }>
+  /**
+   * Staged links after a given one, in the order of connection name and record id, and the matching round to name in the
+   * commit.
+   */
+  staged(limit: number, after?: { connection: string; recordId: string }): Promise<{ links: Link[]; round: number }>
+  /** Records to be read again that have no write under way (`sending`). */
+  rechecks(limit: number): Promise<{ connection: string; recordId: string }[]>
   /** All records that hold one of the keys, gone ones left out. */
   keyHolders(keys: readonly string[]): Promise<KeyHolder[]>
   /** People whose plan is to be made. */
@@ -300,7 +317,10 @@ export interface Store {
   claimExpired(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]>
   /** Connections that have something to send or to find out about now. */
   due(now_ms: number): Promise<string[]>
-  /** Pending intents by operation, and what was tallied since `since_ms`: what the brakes look at. */
+  /**
+   * Pending intents by operation, released ones left out, what was tallied since `since_ms`, and how many records the
+   * connection has (linked, staged, ambiguous, missing): what the brakes look at.
+   */
   brakeCounts(
     connection: string,
     since_ms: number,
@@ -309,9 +329,9 @@ export interface Store {
     tallied: { [what: string]: number }
     records: number
   }>
-  /** Puts pending intents behind a brake; returns how many. */
+  /** Puts pending intents that no operator has released behind a brake; returns how many. */
   hold(filter: IntentFilter, reason: string): Promise<number>
-  /** Lets held intents go; returns how many. `reason` releases only those held for it. */
+  /** Lets held intents go and marks them released; returns how many. `reason`: only those held for it. */
   release(filter: IntentFilter, reason?: string): Promise<number>
   /** Parked intents: try again now, or give them up. */
   retryParked(filter: IntentFilter): Promise<number>

@@ -1,0 +1,196 @@
+import { mapped } from './diff.ts'
+import { hearRecord, withoutFailure } from './hear.ts'
+import { keysOf } from './identity.ts'
+import { sameJson, type Json } from './json.ts'
+import { absorbPerson } from './people.ts'
+import { planPerson, type PlanTerms } from './plan.ts'
+import type { AppRecord, Sighting } from './ports/connector.ts'
+import type { Link } from './ports/store.ts'
+import type { ConnectionRules, Rules } from './rules.ts'
+import type { Workspace } from './workspace.ts'
+
+/** A sighting whose data is at hand. */
+export type Known = Exclude<Sighting, { kind: 'hint' }>
+
+export interface ApplyTerms extends PlanTerms {
+  /** The brake's sentence when deletions heard now are not to be believed, or null. */
+  readonly deletionsHeld: string | null
+}
+
+/**
+ * Decides what a chunk of sightings means: linked records are merged into their people and the people planned anew; records
+ * not known yet are staged for matching; deletions, merges and unreadable records are followed. Pure: the same workspace and
+ * sightings always give the same decision, and deciding twice decides nothing new.
+ */
+export function decideApply(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  sightings: readonly Known[],
+  terms: ApplyTerms,
+): void {
+  for (const sighting of sightings) {
+    switch (sighting.kind) {
+      case 'record':
+        sightRecord(ws, rules, connection, sighting.record, terms.now_ms)
+        break
+      case 'gone':
+        sightDeletion(ws, connection, sighting.id, terms)
+        break
+      case 'merged':
+        sightMerge(ws, connection, sighting.id, sighting.into, terms.now_ms)
+        break
+      case 'broken':
+        sightBroken(ws, connection, sighting)
+        break
+    }
+  }
+  for (const personId of ws.touchedPeople) planPerson(ws, rules, personId, terms)
+}
+
+function sightRecord(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  record: AppRecord,
+  now_ms: number,
+): void {
+  const link = ws.link(connection.name, record.id)
+  if (!link || link.personId === null) return stage(ws, rules, connection, link, record)
+  if (ws.sending(link.personId, connection.name)) {
+    // What is heard while our own write is under way may be its echo, or half of it: it is read again afterwards.
+    if (!link.recheck) ws.saveLink({ ...link, recheck: true })
+    return
+  }
+  if (link.state === 'gone' || link.state === 'missing') {
+    const person = ws.person(link.personId)
+    if (person && person.state !== 'live' && person.state !== 'merged') ws.savePerson({ ...person, state: 'live' })
+    else ws.touch(link.personId)
+  }
+  hearRecord(ws, rules, connection, link, record, now_ms)
+}
+
+/** A record that belongs to nobody yet waits to be matched; one that an operator is asked about waits on, unless its keys changed. */
+function stage(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  link: Link | undefined,
+  record: AppRecord,
+): void {
+  const fields = mapped(connection.lens, record.fields)
+  const keys = keysOf(connection.lens.get(fields), rules.catalogue)
+  const stays = link?.state === 'ambiguous' && sameJson(link.keys as Json, keys as Json)
+  if (stays && link && sameJson(link.fields, fields)) {
+    if (link.rev !== record.rev) ws.saveLink({ ...link, rev: record.rev })
+    return
+  }
+  const clean = link && !stays ? withoutFailure(link) : link
+  ws.saveLink({
+    connection: connection.name,
+    recordId: record.id,
+    personId: null,
+    base_ms: {},
+    rewrites: {},
+    version: 0,
+    ...clean,
+    state: stays ? 'ambiguous' : 'staged',
+    fields,
+    keys,
+    rev: record.rev,
+    recheck: false,
+    ...(record.modified_ms === undefined ? {} : { modified_ms: record.modified_ms }),
+    ...(record.fieldTimes_ms === undefined ? {} : { fieldTimes_ms: record.fieldTimes_ms }),
+  })
+}
+
+function sightDeletion(ws: Workspace, connection: ConnectionRules, id: string, terms: ApplyTerms): void {
+  const link = ws.link(connection.name, id)
+  if (!link || link.state === 'gone') return
+  if (link.personId === null) {
+    ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [] })
+    return
+  }
+  if (terms.deletionsHeld !== null) {
+    if (link.state !== 'missing') ws.saveLink({ ...link, state: 'missing', reason: terms.deletionsHeld })
+    return
+  }
+  believeDeletion(ws, connection, link, terms.now_ms)
+}
+
+/** The record is gone: the delete policy of its connection says what that means for the person elsewhere. */
+export function believeDeletion(ws: Workspace, connection: ConnectionRules, link: Link, now_ms: number): void {
+  const personId = link.personId as string
+  ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [], recheck: false })
+  ws.tally(connection.name, 'gone', now_ms)
+  for (const conflict of ws.conflictsOf(personId, connection.name)) ws.saveConflict({ ...conflict, open: false })
+  const person = ws.person(personId)
+  if (!person) return
+  // The echo of a delete that we sent ourselves, or that another app's deletion is about to cause.
+  const already = person.state !== 'live'
+  const state = already
+    ? person.state
+    : connection.deletes === 'propagate'
+      ? 'deleted'
+      : connection.deletes === 'archive'
+        ? 'archived'
+        : person.state
+  ws.savePerson({ ...person, state })
+}
+
+/** One record was merged into another inside the app: whoever was linked to the loser is linked to the winner. */
+function sightMerge(ws: Workspace, connection: ConnectionRules, id: string, into: string, now_ms: number): void {
+  const loser = ws.link(connection.name, id)
+  if (!loser || loser.state === 'gone' || id === into) return
+  const winner = ws.link(connection.name, into)
+  ws.saveLink({
+    ...withoutFailure(loser),
+    state: 'gone',
+    personId: null,
+    keys: [],
+    recheck: false,
+    reason: `merged into ${into}`,
+  })
+  if (loser.personId === null) return
+  if (!winner || winner.personId === null) {
+    // The winner is new to us: it takes over the loser's person and shadow, and what it says otherwise is heard as edits.
+    ws.saveLink({
+      ...withoutFailure(loser),
+      recordId: into,
+      rev: null,
+      version: winner?.version ?? 0,
+      state: 'linked',
+      recheck: true,
+    })
+    ws.touch(loser.personId)
+    return
+  }
+  if (winner.personId !== loser.personId) absorbPerson(ws, loser.personId, winner.personId, now_ms)
+  ws.saveLink({ ...(ws.link(connection.name, into) as Link), recheck: true })
+}
+
+function sightBroken(ws: Workspace, connection: ConnectionRules, sighting: Extract<Known, { kind: 'broken' }>): void {
+  const link = ws.link(connection.name, sighting.id)
+  const { rev, failure } = sighting
+  if (!link) {
+    ws.saveLink({
+      connection: connection.name,
+      recordId: sighting.id,
+      personId: null,
+      state: 'unreadable',
+      fields: {},
+      rev,
+      base_ms: {},
+      rewrites: {},
+      keys: [],
+      failure,
+      recheck: false,
+      version: 0,
+    })
+    return
+  }
+  const state = link.personId !== null ? 'linked' : 'unreadable'
+  if (link.rev === rev && link.state === state && link.failure?.message === failure.message) return
+  ws.saveLink({ ...link, state, rev, failure, recheck: false })
+  if (link.personId !== null) ws.touch(link.personId)
+}

@@ -1,0 +1,109 @@
+import type { Cells } from './catalogue.ts'
+import { hearRecord, withoutFailure } from './hear.ts'
+import { matchRecord, type Candidate, type KeyEvidence } from './identity.ts'
+import { valuesOf, type Person } from './person.ts'
+import type { AppRecord } from './ports/connector.ts'
+import type { KeyHolder, Link } from './ports/store.ts'
+import type { Rules } from './rules.ts'
+import type { Workspace } from './workspace.ts'
+
+export interface MatchTerms {
+  readonly now_ms: number
+  readonly newId: () => string
+  /** Connections with creates under way: a record there that nobody matches may be one of ours, and waits. */
+  readonly creating: ReadonlySet<string>
+}
+
+/**
+ * Decides who staged records are, one after the other in the order given: links each to the person it is, makes a new person
+ * of it, or leaves it to an operator. People that gain a record are marked for planning, so that nothing is planned before
+ * everybody is matched. Deletes nothing, merges no two people.
+ *
+ * @param holders everybody who holds one of the records' keys
+ */
+export function decideMatch(
+  ws: Workspace,
+  rules: Rules,
+  staged: readonly Link[],
+  holders: readonly KeyHolder[],
+  terms: MatchTerms,
+): void {
+  const directory = new Directory(holders)
+  for (const link of staged) {
+    const connection = rules.connections.get(link.connection)
+    if (!connection) continue
+    const cells = connection.lens.get(link.fields)
+    const evidence = link.keys.map((key) => directory.evidence(key, link))
+    const match = matchRecord(cells, evidence, candidatesFor(ws, evidence, link), rules.match)
+    if (match.kind === 'ambiguous') {
+      ws.saveLink({ ...link, state: 'ambiguous', candidates: match.candidates, reason: match.reason })
+      directory.place(link, null)
+      continue
+    }
+    if (match.kind === 'new' && terms.creating.has(link.connection)) continue
+    const personId = match.kind === 'linked' ? match.personId : terms.newId()
+    const record = recordOf(link)
+    if (match.kind === 'new') {
+      // A new person is all that the record says: what a first reading would merge cell by cell.
+      ws.savePerson({ id: personId, version: 0, cells: {}, state: 'live' } satisfies Person)
+    }
+    const linked: Link = { ...withoutFailure(link), personId, state: 'linked' }
+    ws.saveLink(linked)
+    hearRecord(ws, rules, connection, linked, record, terms.now_ms, true)
+    ws.withdraw(personId, link.connection)
+    ws.markUnplanned(personId)
+    directory.place(link, personId)
+  }
+}
+
+/** A staged link's shadow is the record as it was last heard. */
+function recordOf(link: Link): AppRecord {
+  return {
+    id: link.recordId,
+    rev: link.rev,
+    fields: link.fields,
+    ...(link.modified_ms === undefined ? {} : { modified_ms: link.modified_ms }),
+    ...(link.fieldTimes_ms === undefined ? {} : { fieldTimes_ms: link.fieldTimes_ms }),
+  }
+}
+
+function candidatesFor(ws: Workspace, evidence: readonly KeyEvidence[], link: Link): Map<string, Candidate> {
+  const candidates = new Map<string, Candidate>()
+  for (const personId of new Set(evidence.flatMap((item) => item.people))) {
+    const person = ws.person(personId)
+    const cells: Cells = person ? valuesOf(person) : {}
+    const rival = ws.linkIn(personId, link.connection)
+    candidates.set(personId, { personId, cells, here: rival !== undefined && rival.state !== 'gone' })
+  }
+  return candidates
+}
+
+/** Who holds which key: as loaded, and as the decisions of this round have changed it. */
+class Directory {
+  readonly #holders = new Map<string, Map<string, KeyHolder>>()
+
+  constructor(holders: readonly KeyHolder[]) {
+    for (const holder of holders) this.#put(holder)
+  }
+
+  evidence(key: string, link: Link): KeyEvidence {
+    const holders = [...(this.#holders.get(key)?.values() ?? [])]
+    const others = holders.filter((item) => item.connection !== link.connection || item.recordId !== link.recordId)
+    const people = new Set(others.map((item) => item.personId).filter((id) => id !== null))
+    const perConnection = new Map<string, number>([[link.connection, 1]])
+    for (const { connection } of others) perConnection.set(connection, (perConnection.get(connection) ?? 0) + 1)
+    return { key, people: [...people].sort(), carriers: Math.max(...perConnection.values()) }
+  }
+
+  place(link: Link, personId: string | null): void {
+    const state = personId === null ? 'ambiguous' : 'linked'
+    const { connection, recordId } = link
+    for (const key of link.keys) this.#put({ key, connection, recordId, personId, state })
+  }
+
+  #put(holder: KeyHolder): void {
+    const holders = this.#holders.get(holder.key) ?? new Map<string, KeyHolder>()
+    holders.set(`${holder.connection}\n${holder.recordId}`, holder)
+    this.#holders.set(holder.key, holders)
+  }
+}

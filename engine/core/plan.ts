@@ -1,0 +1,198 @@
+import { fieldOf, type CellKey, type Cells } from './catalogue.ts'
+import { matches } from './include.ts'
+import { isSomebody } from './identity.ts'
+import { sameJson, type Json, type JsonObject } from './json.ts'
+import { valuesOf, type Person } from './person.ts'
+import type { Intent, IntentCell, Link } from './ports/store.ts'
+import type { ConnectionRules, Rules } from './rules.ts'
+import type { Workspace } from './workspace.ts'
+
+export interface PlanTerms {
+  readonly now_ms: number
+  /** Why everything planned now is held (`approval`), or null. */
+  readonly held: string | null
+  /** Fields behind a brake, and the brake's sentence. */
+  readonly heldFields: ReadonlyMap<string, string>
+  readonly newId: () => string
+}
+
+/**
+ * Works out what is to be written so that every connection says what the person says: one open intent per connection at most,
+ * in the place of whatever was planned before. A quiet person plans nothing (I2).
+ */
+export function planPerson(ws: Workspace, rules: Rules, personId: string, terms: PlanTerms): void {
+  const person = ws.person(personId)
+  if (!person) return
+  ws.markPlanned(personId)
+  const cells = valuesOf(person)
+  for (const connection of rules.connections.values()) {
+    const intent = planFor(ws, rules, connection, person, cells, terms)
+    if (intent) ws.intend(intent)
+    else if (intent === null) ws.withdraw(personId, connection.name)
+  }
+}
+
+/** The intent for one connection; null where nothing is to be written, undefined where the present plan stays as it is. */
+function planFor(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  person: Person,
+  cells: Cells,
+  terms: PlanTerms,
+): Intent | null | undefined {
+  if (connection.direction === 'in' || person.state === 'merged') return null
+  const link = ws.linkIn(person.id, connection.name)
+  const sending = ws.sending(person.id, connection.name)
+  // Only when its answer is known can we tell what is still to do.
+  if (sending && sending.op !== 'update') return undefined
+  if (person.state === 'deleted' || person.state === 'archived') return planDelete(ws, connection, person, link, terms)
+  if (link && link.state === 'linked') {
+    if (link.failure) return null
+    if (connection.include && !matches(connection.include, cells)) return null
+    return planUpdate(ws, rules, connection, person, cells, link, sending?.fields ?? {}, terms)
+  }
+  const mayCreate = !link || (link.state === 'gone' && connection.deletes === 'ignore')
+  if (!mayCreate || !connection.create || ws.suspected(person.id, connection.name)) return null
+  if (connection.include && !matches(connection.include, cells)) return null
+  return planCreate(connection, rules, person, cells, terms)
+}
+
+function planCreate(
+  connection: ConnectionRules,
+  rules: Rules,
+  person: Person,
+  cells: Cells,
+  terms: PlanTerms,
+): Intent | null {
+  const fields = connection.lens.put(cells, null)
+  const seen = connection.lens.get(fields)
+  if (!isSomebody(seen)) return null
+  return draft(terms, connection, person, {
+    op: 'create',
+    recordId: null,
+    rev: null,
+    fields,
+    cells: cellDifferences(rules, person, {}, seen),
+  })
+}
+
+function planUpdate(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  person: Person,
+  cells: Cells,
+  link: Link,
+  underWay: JsonObject,
+  terms: PlanTerms,
+): Intent | null {
+  const { lens } = connection
+  const shadow: JsonObject = { ...link.fields, ...underWay }
+  const present = lens.get(shadow)
+  const wanted = withoutConflicts(ws, connection, person, cells, present)
+  const patch: { [field: string]: Json } = {}
+  for (const [field, value] of Object.entries(lens.put(wanted, shadow))) {
+    const rewrite = link.rewrites[field]
+    // The app has made of this very value what it holds now: sending it again would only go in a circle.
+    if (rewrite && sameJson(rewrite.sent, value) && sameJson(rewrite.got, shadow[field] ?? null)) continue
+    patch[field] = value
+  }
+  if (Object.keys(patch).length === 0) return null
+  return draft(terms, connection, person, {
+    op: 'update',
+    recordId: link.recordId,
+    rev: link.rev,
+    fields: patch,
+    cells: cellDifferences(rules, person, present, lens.get({ ...shadow, ...patch })),
+  })
+}
+
+function planDelete(
+  ws: Workspace,
+  connection: ConnectionRules,
+  person: Person,
+  link: Link | undefined,
+  terms: PlanTerms,
+): Intent | null | undefined {
+  if (ws.sending(person.id, connection.name)) return undefined
+  const archive = person.state === 'archived'
+  if (!link || link.state !== 'linked' || !connection.canDelete || (archive && !connection.canArchive)) return null
+  return draft(terms, connection, person, {
+    op: 'delete',
+    recordId: link.recordId,
+    rev: link.rev,
+    archive,
+    fields: {},
+    cells: {},
+  })
+}
+
+/** What the person says, except where an operator is asked: there the record keeps its own value meanwhile. */
+function withoutConflicts(
+  ws: Workspace,
+  connection: ConnectionRules,
+  person: Person,
+  cells: Cells,
+  present: Cells,
+): Cells {
+  const conflicts = ws.conflictsOf(person.id, connection.name)
+  if (conflicts.length === 0) return cells
+  const wanted: { [cell: CellKey]: Json } = { ...cells }
+  for (const { cell } of conflicts) {
+    const own = present[cell]
+    if (own === undefined) delete wanted[cell]
+    else wanted[cell] = own
+  }
+  return wanted
+}
+
+function draft(
+  terms: PlanTerms,
+  connection: ConnectionRules,
+  person: Person,
+  what: Pick<Intent, 'op' | 'recordId' | 'rev' | 'fields' | 'cells'> & { archive?: boolean },
+): Intent {
+  const held = terms.held ?? brakeOn(person, connection, what.cells, terms)
+  return {
+    id: terms.newId(),
+    connection: connection.name,
+    personId: person.id,
+    archive: false,
+    ...what,
+    state: held === null ? 'pending' : 'held',
+    ...(held === null ? {} : { held }),
+    released: false,
+    attempts: 0,
+    notBefore_ms: 0,
+    planned_ms: terms.now_ms,
+  }
+}
+
+/** The brake's sentence for a field that goes back and forth, or was changed in too many records; null for none. */
+function brakeOn(person: Person, connection: ConnectionRules, cells: Intent['cells'], terms: PlanTerms): string | null {
+  for (const key of Object.keys(cells)) {
+    const field = fieldOf(key)
+    const flips = person.cells[key]?.flips
+    const recent = flips !== undefined && terms.now_ms - flips.since_ms <= connection.brakes.window_ms
+    if (recent && flips.count >= connection.brakes.flips_max)
+      return `brake: ${field} goes back and forth between two values`
+    const reason = terms.heldFields.get(field)
+    if (reason !== undefined) return reason
+  }
+  return null
+}
+
+/** What an intent does in canonical terms, each cell with the reason that its new value stands. */
+function cellDifferences(rules: Rules, person: Person, before: Cells, after: Cells): Intent['cells'] {
+  const cells: { [cell: CellKey]: IntentCell } = {}
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const from = before[key] ?? null
+    const to = after[key] ?? null
+    if (rules.catalogue.equal(key, from, to)) continue
+    const cell = person.cells[key]
+    const { stamp, rule } = cell ?? { stamp: { at: 0, by: 'kith' }, rule: 'same' as const }
+    cells[key] = { before: from, after: to, stamp, rule }
+  }
+  return cells
+}

@@ -1,0 +1,234 @@
+import { mapped } from './diff.ts'
+import { ATTEMPTS_MAX, backoff_ms, reactionTo, type Failure } from './failure.ts'
+import { compact, withoutFailure } from './hear.ts'
+import { keysOf } from './identity.ts'
+import { sameJson, type Json, type JsonObject } from './json.ts'
+import { valuesOf } from './person.ts'
+import type { AppRecord } from './ports/connector.ts'
+import type { Intent, Link, Settlement } from './ports/store.ts'
+import type { ConnectionRules, Rules } from './rules.ts'
+import { changeOf, type Workspace } from './workspace.ts'
+
+/** What is known of a write once its answer has come in. */
+export type Answer =
+  | { readonly kind: 'written'; readonly record: AppRecord }
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  /** It was found out that the write never happened. */
+  | { readonly kind: 'not-written' }
+  /** The app holds neither what we sent nor what was there before: it is read again and heard. */
+  | { readonly kind: 'overtaken' }
+
+export interface SettleTerms {
+  readonly now_ms: number
+}
+
+/**
+ * Settles one intent on its own: partial failure is the normal case. The shadow becomes what the app returned.
+ *
+ * @returns the settlement; links and log go into the workspace. null for an answer that is still not known: the intent stays
+ *   `sending` until its lease runs out and someone finds out.
+ */
+export function settleIntent(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  intent: Intent,
+  answer: Answer,
+  terms: SettleTerms,
+): Settlement | null {
+  const { now_ms } = terms
+  const settled = (state: Settlement['state'], more: Partial<Settlement> = {}): Settlement => ({
+    intentId: intent.id,
+    state,
+    now_ms,
+    ...more,
+  })
+  switch (answer.kind) {
+    case 'written':
+      return settleWritten(ws, rules, connection, intent, answer.record, settled, now_ms)
+    case 'deleted': {
+      const link = ws.link(connection.name, intent.recordId ?? '')
+      if (link) ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [], recheck: false })
+      ws.tally(connection.name, 'deleted', now_ms)
+      return settled('done')
+    }
+    case 'not-written':
+      return settled('pending', { notBefore_ms: now_ms })
+    case 'overtaken':
+      return reread(ws, connection, intent, settled('superseded'))
+    case 'failed':
+      return settleFailed(ws, connection, intent, answer.failure, settled, now_ms)
+  }
+}
+
+type Settle = (state: Settlement['state'], more?: Partial<Settlement>) => Settlement
+
+function settleWritten(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  intent: Intent,
+  record: AppRecord,
+  settled: Settle,
+  now_ms: number,
+): Settlement {
+  const link = ws.link(connection.name, record.id)
+  if (link?.personId && link.personId !== intent.personId) {
+    // The app took our create for a record of somebody else: two of our people are one of theirs.
+    const message = 'the app already has this record, linked to another person'
+    return settled('parked', {
+      failure: { kind: 'permanent', message, advice: 'Run: kith why <person>, and merge the two.' },
+    })
+  }
+  const returned = mapped(connection.lens, record.fields)
+  const before: Link = link ?? blankLink(connection.name, record.id)
+  const created = intent.op === 'create'
+  const others = created ? [] : strangeFields(connection, before, intent, returned)
+  const fields: JsonObject = created ? returned : { ...before.fields, ...pick(returned, intent.fields) }
+  const rewrites = rewritesOf(before.rewrites, intent.fields, fields)
+  logRewrites(ws, rules, connection, intent, fields, record.id, now_ms)
+  const base_ms = { ...before.base_ms }
+  for (const [cell, { stamp }] of Object.entries(intent.cells)) base_ms[cell] = stamp.at
+  ws.saveLink({
+    ...withoutFailure(before),
+    personId: intent.personId,
+    state: 'linked',
+    fields,
+    // With a stranger's edit in the answer the record must be heard once more: an old revision lets the feed through.
+    rev: others.length > 0 ? before.rev : record.rev,
+    base_ms: created ? compact(base_ms) : base_ms,
+    rewrites,
+    keys: keysOf(connection.lens.get(fields), rules.catalogue),
+    recheck: before.recheck || others.length > 0,
+  })
+  if (created) ws.tally(connection.name, 'created', now_ms)
+  planOn(ws, connection, intent, fields, rewrites, record.rev)
+  return settled('done', { answer: { id: record.id, rev: record.rev } })
+}
+
+/** What was planned while the write was under way goes on over the new revision; what could not be planned then is now. */
+function planOn(
+  ws: Workspace,
+  connection: ConnectionRules,
+  intent: Intent,
+  fields: JsonObject,
+  rewrites: Link['rewrites'],
+  rev: string | null,
+): void {
+  const open = ws.openIntent(intent.personId, connection.name)
+  if (open) {
+    if (open.op === 'update') ws.intend({ ...open, rev })
+    return
+  }
+  const person = ws.person(intent.personId)
+  if (!person) return
+  const left = Object.keys(connection.lens.put(valuesOf(person), fields)).filter((field) => !rewrites[field])
+  if (left.length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
+}
+
+function settleFailed(
+  ws: Workspace,
+  connection: ConnectionRules,
+  intent: Intent,
+  failure: Failure,
+  settled: Settle,
+  now_ms: number,
+): Settlement | null {
+  const again = (pause_ms: number): Settlement => settled('pending', { failure, notBefore_ms: now_ms + pause_ms })
+  switch (reactionTo(failure.kind)) {
+    case 'retry':
+      return intent.attempts >= ATTEMPTS_MAX ? settled('parked', { failure }) : again(backoff_ms(intent.attempts))
+    case 'wait':
+      return again(failure.retryAfter_ms ?? backoff_ms(intent.attempts))
+    case 'stop-connection':
+      return again(backoff_ms(intent.attempts))
+    case 'reread':
+    case 'hear-deletion':
+      // A create that meets `gone` or `conflict` has nothing to read again: an operator has to look.
+      return intent.recordId === null
+        ? settled('parked', { failure })
+        : reread(ws, connection, intent, settled('superseded', { failure }))
+    case 'park':
+      return settled('parked', { failure })
+    case 'find-out':
+      return null
+  }
+}
+
+/** The record is read again as soon as possible; what it says decides what is planned next. */
+function reread(ws: Workspace, connection: ConnectionRules, intent: Intent, settlement: Settlement): Settlement {
+  const link = intent.recordId === null ? undefined : ws.link(connection.name, intent.recordId)
+  if (link && !link.recheck) ws.saveLink({ ...link, recheck: true })
+  ws.markUnplanned(intent.personId)
+  return settlement
+}
+
+function blankLink(connection: string, recordId: string): Link {
+  return {
+    connection,
+    recordId,
+    personId: null,
+    state: 'linked',
+    fields: {},
+    rev: null,
+    base_ms: {},
+    rewrites: {},
+    keys: [],
+    recheck: false,
+    version: 0,
+  }
+}
+
+/** Fields that we did not write and that the answer says differently from the shadow: somebody else's edit, not heard yet. */
+function strangeFields(connection: ConnectionRules, link: Link, intent: Intent, returned: JsonObject): string[] {
+  return connection.lens.appFields.filter(
+    (field) =>
+      intent.fields[field] === undefined &&
+      returned[field] !== undefined &&
+      !sameJson(returned[field], link.fields[field] ?? null),
+  )
+}
+
+function pick(returned: JsonObject, sent: JsonObject): JsonObject {
+  return Object.fromEntries(Object.keys(sent).map((field) => [field, returned[field] ?? null]))
+}
+
+/** What the app made something else of; a field that it kept as sent is no longer a rewrite. */
+function rewritesOf(before: Link['rewrites'], sent: JsonObject, got: JsonObject): Link['rewrites'] {
+  const rewrites: { [field: string]: { sent: Json; got: Json } } = { ...before }
+  for (const [field, value] of Object.entries(sent)) {
+    if (sameJson(value, got[field] ?? null)) delete rewrites[field]
+    else rewrites[field] = { sent: value, got: got[field] ?? null }
+  }
+  return rewrites
+}
+
+function logRewrites(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  intent: Intent,
+  fields: JsonObject,
+  recordId: string,
+  now_ms: number,
+): void {
+  const got = connection.lens.get(fields)
+  const origin = { personId: intent.personId, recordId, now_ms }
+  for (const [cell, { after, stamp, rule }] of Object.entries(intent.cells)) {
+    if (rules.catalogue.equal(cell, after, got[cell] ?? null)) continue
+    ws.log(changeOf(origin, cell, after, got[cell] ?? null, stamp, 'rewritten', rule))
+  }
+}
+
+/**
+ * What a record says about a write whose answer was lost: all of it is there, none of it, or something else altogether.
+ */
+export function judgeUncertain(link: Link | undefined, intent: Intent, record: AppRecord): Answer {
+  const names = Object.keys(intent.fields)
+  const holds = (field: string, value: Json | undefined): boolean =>
+    sameJson(record.fields[field] ?? null, value ?? null)
+  if (names.every((field) => holds(field, intent.fields[field]))) return { kind: 'written', record }
+  if (link && names.every((field) => holds(field, link.fields[field]))) return { kind: 'not-written' }
+  return { kind: 'overtaken' }
+}

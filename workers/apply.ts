@@ -1,0 +1,110 @@
+import { decideApply, type Known } from '../engine/core/apply.ts'
+import { judgeDeletions, judgeFields, type BrakeCounts } from '../engine/core/brakes.ts'
+import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
+import type { Commit, CommitResult, FeedStep } from '../engine/core/ports/store.ts'
+import type { ConnectionRules } from '../engine/core/rules.ts'
+import { Workspace } from '../engine/core/workspace.ts'
+import { approvalHold, type Chunk, type Runtime } from './runtime.ts'
+
+/** What became of a chunk; `early` wants to come back after the chunk before it. */
+export type Applied = 'applied' | 'stale' | 'early'
+
+/**
+ * Applies one chunk of a pass: reads what was only announced, decides, commits in one transaction together with the cursor,
+ * and wakes whoever has something to do now. Applying twice changes nothing more.
+ *
+ * @throws FailureError when the app cannot be read: the chunk is to be tried again
+ */
+export async function applyChunk(runtime: Runtime, chunk: Chunk, signal?: AbortSignal): Promise<Applied> {
+  const rules = runtime.rules.connections.get(chunk.connection)
+  const connector = runtime.connectors.get(chunk.connection)
+  if (!rules || !connector) return 'stale'
+  const sightings = await withData(connector, chunk.sightings, signal)
+  const { sightings: _sightings, deletions, ...step } = chunk
+  return applySightings(runtime, rules, sightings, deletions, { ...step, now_ms: runtime.now() })
+}
+
+/** Hears sightings of one connection; with a `feed` step as part of a pass, without one as a reading in between. */
+export async function applySightings(
+  runtime: Runtime,
+  connection: ConnectionRules,
+  sightings: readonly Known[],
+  deletions: number,
+  feed?: FeedStep,
+): Promise<Applied> {
+  const { store } = runtime
+  const ids = [...new Set(sightings.flatMap(idsOf))]
+  const brakes = await brakeTerms(runtime, connection, deletions)
+  for (let attempt = 1; ; attempt++) {
+    const hood = await store.loadRecords(connection.name, ids)
+    const ws = new Workspace(hood)
+    const held = await approvalHold(runtime)
+    decideApply(ws, runtime.rules, connection, sightings, {
+      now_ms: runtime.now(),
+      newId: runtime.newId,
+      held,
+      ...brakes,
+    })
+    const commit = { ...ws.commit(), ...(feed ? { feed } : {}) }
+    const result = await store.commit(commit)
+    if (result.kind !== 'lost' || attempt >= runtime.limits.mergeAttempts_max) {
+      return conclude(runtime, connection, commit, result, brakes.deletionsHeld, feed)
+    }
+  }
+}
+
+async function conclude(
+  runtime: Runtime,
+  connection: ConnectionRules,
+  commit: Commit,
+  result: CommitResult,
+  deletionsHeld: string | null,
+  feed?: FeedStep,
+): Promise<Applied> {
+  if (result.kind === 'lost') throw new Error('a chunk lost its compare-and-set too often; it is tried again')
+  if (result.kind !== 'committed') return result.kind
+  if (deletionsHeld !== null) await runtime.store.saveConnection(connection.name, { held: deletionsHeld })
+  await wakeAfter(runtime, commit, feed?.last ?? false)
+  return 'applied'
+}
+
+/** Wakes whoever has something to do after a commit. */
+export async function wakeAfter(runtime: Runtime, commit: Commit, passEnded: boolean): Promise<void> {
+  const pending = new Set(
+    (commit.intents ?? []).filter((intent) => intent.state === 'pending').map((intent) => intent.connection),
+  )
+  for (const connection of pending) await runtime.queue.wakeDeliver(connection)
+  const toMatch = (commit.links ?? []).some((link) => link.state === 'staged' || link.recheck)
+  if (passEnded || toMatch || (commit.unplanned ?? []).length > 0) await runtime.queue.wakeSettle()
+}
+
+/** Sightings with their data: what was only announced is read now, in the app's own batches. */
+async function withData(connector: Connector, sightings: readonly Sighting[], signal?: AbortSignal): Promise<Known[]> {
+  const hints = sightings.filter((sighting) => sighting.kind === 'hint').map((sighting) => sighting.id)
+  const known: Known[] = sightings.filter((sighting) => sighting.kind !== 'hint')
+  for (let start = 0; start < hints.length; start += connector.capabilities.readBatch_max) {
+    known.push(...(await connector.read(hints.slice(start, start + connector.capabilities.readBatch_max), signal)))
+  }
+  return known
+}
+
+function idsOf(sighting: Known): string[] {
+  if (sighting.kind === 'record') return [sighting.record.id]
+  return sighting.kind === 'merged' ? [sighting.id, sighting.into] : [sighting.id]
+}
+
+/** What the brakes of a connection say about what is heard now. */
+async function brakeTerms(
+  runtime: Runtime,
+  connection: ConnectionRules,
+  deletions: number,
+): Promise<{ deletionsHeld: string | null; heldFields: ReadonlyMap<string, string> }> {
+  const counts: BrakeCounts = await runtime.store.brakeCounts(
+    connection.name,
+    runtime.now() - connection.brakes.window_ms,
+  )
+  return {
+    deletionsHeld: judgeDeletions(deletions, counts, connection.brakes),
+    heldFields: judgeFields(counts, connection.brakes),
+  }
+}

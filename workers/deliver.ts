@@ -1,0 +1,135 @@
+import { judgeWrites } from '../engine/core/brakes.ts'
+import { failureFrom, type Failure } from '../engine/core/failure.ts'
+import type { Connector, WriteOutcome, WriteRequest } from '../engine/core/ports/connector.ts'
+import type { Intent, Neighbourhood, Settlement } from '../engine/core/ports/store.ts'
+import type { ConnectionRules } from '../engine/core/rules.ts'
+import { settleIntent, type Answer } from '../engine/core/settle.ts'
+import { Workspace } from '../engine/core/workspace.ts'
+import { wakeAfter } from './apply.ts'
+import { findOut } from './find-out.ts'
+import type { Runtime } from './runtime.ts'
+
+/**
+ * Sends what is due in one connection, in the app's own batches, until nothing is: find out about lost answers, look at the
+ * brakes, claim, write, settle. Any number of workers may do this at once.
+ */
+export async function deliver(runtime: Runtime, name: string, signal?: AbortSignal): Promise<void> {
+  const connector = runtime.connectors.get(name)
+  const rules = runtime.rules.connections.get(name)
+  if (!connector || !rules || !(await mayWrite(runtime, name))) return
+  await applyBrakes(runtime, rules)
+  const lanes = Array.from({ length: connector.capabilities.writes_concurrent_max }, () =>
+    lane(runtime, rules, connector, signal),
+  )
+  await Promise.all(lanes)
+}
+
+/** Only a live connection is written to, and one whose credentials were refused not before they are put right. */
+async function mayWrite(runtime: Runtime, name: string): Promise<boolean> {
+  const state = (await runtime.store.connections()).find((item) => item.name === name)
+  return state !== undefined && state.mode === 'live' && state.failure?.kind !== 'auth'
+}
+
+async function applyBrakes(runtime: Runtime, rules: ConnectionRules): Promise<void> {
+  const counts = await runtime.store.brakeCounts(rules.name, runtime.now() - rules.brakes.window_ms)
+  for (const { op, reason } of judgeWrites(counts, rules.brakes)) {
+    const held = await runtime.store.hold({ connection: rules.name, state: 'pending', op }, reason)
+    if (held > 0) runtime.log.warn('brake', { connection: rules.name, op, held, reason })
+  }
+}
+
+async function lane(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  connector: Connector,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { store } = runtime
+  const { writeBatch_max } = connector.capabilities
+  while (!signal?.aborted) {
+    const leaseEnd_ms = runtime.now() + runtime.limits.lease_ms
+    const lost = await store.claimExpired(rules.name, writeBatch_max, runtime.now(), leaseEnd_ms)
+    if (lost.length > 0) await settleAll(runtime, rules, await findOut(runtime, rules, connector, lost, signal))
+    const intents = await store.claim(rules.name, writeBatch_max, runtime.now(), leaseEnd_ms)
+    if (intents.length === 0) return
+    const answers = await send(connector, intents, signal)
+    const failure = await settleAll(runtime, rules, answers)
+    if (failure) return stopFor(runtime, rules.name, failure)
+  }
+}
+
+/** A failure of the whole connection ends the lane: waiting is better than meeting it again with every batch. */
+async function stopFor(runtime: Runtime, name: string, failure: Failure): Promise<void> {
+  runtime.log.failure('delivery stopped', name, failure)
+  await runtime.store.saveConnection(name, { failure })
+  if (failure.kind !== 'auth') await runtime.queue.wakeDeliver(name, failure.retryAfter_ms ?? 1000)
+}
+
+export type Answered = readonly (readonly [Intent, Answer])[]
+
+async function send(connector: Connector, intents: readonly Intent[], signal?: AbortSignal): Promise<Answered> {
+  let outcomes: WriteOutcome[]
+  try {
+    outcomes = await connector.write(intents.map(requestFor), signal)
+  } catch (error) {
+    const answer: Answer = { kind: 'failed', failure: failureFrom(error) }
+    return intents.map((intent) => [intent, answer] as const)
+  }
+  const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]))
+  const silent: Failure = { kind: 'uncertain', message: 'the app gave no answer for this record' }
+  return intents.map((intent) => {
+    const outcome = byRef.get(intent.id)
+    return [intent, outcome ?? { kind: 'failed', failure: silent }] as const
+  })
+}
+
+export function requestFor(intent: Intent): WriteRequest {
+  const { id: ref, fields, rev, archive } = intent
+  if (intent.op === 'create' || intent.recordId === null) return { op: 'create', ref, key: ref, fields }
+  if (intent.op === 'update') return { op: 'update', ref, id: intent.recordId, rev, fields }
+  return { op: 'delete', ref, id: intent.recordId, rev, archive }
+}
+
+/**
+ * Settles answers in one transaction; when a person or link moved on meanwhile, decides again.
+ * @returns the failure that concerns the whole connection, if there was one
+ */
+export async function settleAll(runtime: Runtime, rules: ConnectionRules, answers: Answered): Promise<Failure | null> {
+  if (answers.length === 0) return null
+  for (;;) {
+    const ws = new Workspace(await loadFor(runtime, rules, answers))
+    const settlements: Settlement[] = []
+    for (const [intent, answer] of answers) {
+      const settlement = settleIntent(ws, runtime.rules, rules, intent, answer, { now_ms: runtime.now() })
+      if (settlement) settlements.push(settlement)
+    }
+    const commit = { ...ws.commit(), settlements }
+    const result = await runtime.store.commit(commit)
+    if (result.kind !== 'committed') continue
+    await wakeAfter(runtime, commit, false)
+    return wholeFailure(answers)
+  }
+}
+
+function wholeFailure(answers: Answered): Failure | null {
+  for (const [, answer] of answers) {
+    if (answer.kind !== 'failed') continue
+    const { kind } = answer.failure
+    if (kind === 'auth' || kind === 'ratelimited') return answer.failure
+  }
+  const failed = answers.filter(([, answer]) => answer.kind === 'failed' && answer.failure.kind === 'transient')
+  const [first] = failed
+  return failed.length === answers.length && first?.[1].kind === 'failed' ? first[1].failure : null
+}
+
+async function loadFor(runtime: Runtime, rules: ConnectionRules, answers: Answered): Promise<Neighbourhood> {
+  const created = answers.flatMap(([intent, answer]) =>
+    intent.op === 'create' && answer.kind === 'written' ? [answer.record.id] : [],
+  )
+  const people = await runtime.store.loadPeople(answers.map(([intent]) => intent.personId))
+  if (created.length === 0) return people
+  const known = new Set(people.links.map((link) => `${link.connection}\n${link.recordId}`))
+  const records = await runtime.store.loadRecords(rules.name, created)
+  const strangers = records.links.filter((link) => !known.has(`${link.connection}\n${link.recordId}`))
+  return { ...people, links: [...people.links, ...strangers] }
+}

@@ -1,0 +1,92 @@
+import { failureFrom, type Failure } from '../engine/core/failure.ts'
+import type { Connector, CreateRequest } from '../engine/core/ports/connector.ts'
+import type { Intent, Link } from '../engine/core/ports/store.ts'
+import type { ConnectionRules } from '../engine/core/rules.ts'
+import { judgeUncertain, type Answer } from '../engine/core/settle.ts'
+import type { Answered } from './deliver.ts'
+import type { Runtime } from './runtime.ts'
+
+/**
+ * Finds out what became of writes whose answers were lost (the worker died, the socket did). An update is read back; a create
+ * is repeated where Kith chose the id, and searched for where the app did; a delete is simply said again.
+ */
+export async function findOut(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  connector: Connector,
+  intents: readonly Intent[],
+  signal?: AbortSignal,
+): Promise<Answered> {
+  const updates = intents.filter((intent) => intent.op === 'update')
+  const others = intents.filter((intent) => intent.op !== 'update')
+  const answered: (readonly [Intent, Answer])[] = []
+  for (const intent of others) answered.push([intent, await findOutOne(runtime, rules, connector, intent, signal)])
+  answered.push(...(await readBack(runtime, rules, connector, updates, signal)))
+  return answered
+}
+
+async function findOutOne(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  connector: Connector,
+  intent: Intent,
+  signal?: AbortSignal,
+): Promise<Answer> {
+  if (intent.op === 'delete' || connector.capabilities.createKey === 'id') return { kind: 'not-written' }
+  try {
+    const request: CreateRequest = { op: 'create', ref: intent.id, key: intent.id, fields: intent.fields }
+    const found = (await connector.find?.(request, signal)) ?? []
+    const hood = await runtime.store.loadRecords(
+      rules.name,
+      found.map((record) => record.id),
+    )
+    const taken = new Map(hood.links.map((link) => [link.recordId, link.personId]))
+    const ours = found.filter((record) => (taken.get(record.id) ?? intent.personId) === intent.personId)
+    const [record] = ours
+    if (!record) return { kind: 'not-written' }
+    if (ours.length === 1) return { kind: 'written', record }
+    const message = `${ours.length} records may be the one whose creation was not answered`
+    return failed({ kind: 'permanent', message, advice: 'Merge them in the app, then run: kith parked retry' })
+  } catch (error) {
+    return failed(stillUnknown(failureFrom(error)))
+  }
+}
+
+async function readBack(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  connector: Connector,
+  intents: readonly Intent[],
+  signal?: AbortSignal,
+): Promise<Answered> {
+  if (intents.length === 0) return []
+  const ids = intents.map((intent) => intent.recordId as string)
+  const hood = await runtime.store.loadRecords(rules.name, ids)
+  const links = new Map<string, Link>(
+    hood.links.filter((link) => link.connection === rules.name).map((link) => [link.recordId, link]),
+  )
+  try {
+    const answers = []
+    const max = connector.capabilities.readBatch_max
+    for (let start = 0; start < ids.length; start += max)
+      answers.push(...(await connector.read(ids.slice(start, start + max), signal)))
+    const byId = new Map(answers.map((answer) => [answer.kind === 'record' ? answer.record.id : answer.id, answer]))
+    return intents.map((intent) => {
+      const answer = byId.get(intent.recordId as string)
+      if (answer?.kind !== 'record') return [intent, { kind: 'overtaken' }] as const
+      return [intent, judgeUncertain(links.get(answer.record.id), intent, answer.record)] as const
+    })
+  } catch (error) {
+    const failure = stillUnknown(failureFrom(error))
+    return intents.map((intent) => [intent, failed(failure)] as const)
+  }
+}
+
+function failed(failure: Failure): Answer {
+  return { kind: 'failed', failure }
+}
+
+/** Asking failed too: we still do not know. A refusal of our credentials is told, the rest waits for the next lease. */
+function stillUnknown(failure: Failure): Failure {
+  return { ...failure, kind: 'uncertain' }
+}

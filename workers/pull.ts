@@ -1,0 +1,152 @@
+import { FailureError, failureFrom } from '../engine/core/failure.ts'
+import type { Json } from '../engine/core/json.ts'
+import type { Connector, ReadAnswer, Sighting } from '../engine/core/ports/connector.ts'
+import type { Runtime } from './runtime.ts'
+
+/**
+ * Reads what is new in one connection's feed and hands it on in chunks; the durable cursor moves only when a chunk is
+ * committed. What Kith knows already by its revision (the echo of its own writes, for the most part) goes no further.
+ *
+ * A failure is kept with the connection for `kith status`; pages read before it stay good.
+ */
+export async function pullConnection(runtime: Runtime, name: string, signal?: AbortSignal): Promise<void> {
+  const { store } = runtime
+  const state = (await store.connections()).find((item) => item.name === name)
+  const connector = runtime.connectors.get(name)
+  const rules = runtime.rules.connections.get(name)
+  if (!state || !connector || !rules || state.mode === 'paused') return
+  const readWith = rules.lens.appFields.join('\n')
+  // A mapping that reads other fields than before has to see every record once more, known revision or not.
+  const anew = state.readWith !== null && state.readWith !== readWith
+  try {
+    const pass = new Pass(runtime, name, await store.startPass(name), readWith, anew)
+    await readPass(runtime, connector, pass, anew ? null : state.cursor, signal)
+    if (state.failure) await store.saveConnection(name, { failure: null })
+  } catch (error) {
+    if (signal?.aborted) return
+    const failure = failureFrom(error)
+    runtime.log.failure('pull failed', name, failure)
+    await store.saveConnection(name, { failure })
+    if (!(error instanceof FailureError)) throw error
+  }
+}
+
+async function readPass(
+  runtime: Runtime,
+  connector: Connector,
+  pass: Pass,
+  cursor: Json | null,
+  signal?: AbortSignal,
+): Promise<void> {
+  let inventory: { seen: Set<string>; complete: boolean } | null = null
+  for await (const page of connector.pull(cursor, signal)) {
+    if (page.inventory) {
+      inventory ??= { seen: new Set(), complete: false }
+      for (const sighting of page.sightings) inventory.seen.add(idOf(sighting))
+      inventory.complete = page.inventory.complete
+    }
+    await pass.add(
+      pass.anew ? page.sightings : await withoutEchoes(runtime, pass.connection, page.sightings),
+      page.cursor,
+    )
+  }
+  if (inventory?.complete) {
+    const missing = await confirmMissing(runtime, connector, pass.connection, inventory.seen, signal)
+    const deletions = missing.filter((sighting) => sighting.kind === 'gone').length
+    await pass.add(missing, undefined, deletions)
+  }
+  await pass.end()
+}
+
+function idOf(sighting: Sighting): string {
+  return sighting.kind === 'record' ? sighting.record.id : sighting.id
+}
+
+/** Leaves out records whose revision is the one we know: nothing changed there. */
+async function withoutEchoes(
+  runtime: Runtime,
+  connection: string,
+  sightings: readonly Sighting[],
+): Promise<Sighting[]> {
+  if (sightings.length === 0) return []
+  const known = await runtime.store.known(connection, sightings.map(idOf))
+  return sightings.filter((sighting) => {
+    const entry = known.get(idOf(sighting))
+    if (sighting.kind === 'gone') return entry !== undefined && entry.state !== 'gone'
+    if (sighting.kind === 'merged' || !entry) return true
+    const rev = sighting.kind === 'record' ? sighting.record.rev : sighting.rev
+    const same = rev !== null && entry.rev === rev && entry.state !== 'gone' && entry.state !== 'missing'
+    return !same || (sighting.kind === 'broken') !== entry.broken
+  })
+}
+
+/** Reads directly what a complete inventory did not show: only what is then said to be gone is gone (I5). */
+async function confirmMissing(
+  runtime: Runtime,
+  connector: Connector,
+  connection: string,
+  seen: ReadonlySet<string>,
+  signal?: AbortSignal,
+): Promise<Sighting[]> {
+  const missing: string[] = []
+  for await (const ids of runtime.store.knownIds(connection)) missing.push(...ids.filter((id) => !seen.has(id)))
+  const answers: ReadAnswer[] = []
+  for (let start = 0; start < missing.length; start += connector.capabilities.readBatch_max) {
+    answers.push(...(await connector.read(missing.slice(start, start + connector.capabilities.readBatch_max), signal)))
+  }
+  return answers
+}
+
+/** Numbers and sends the chunks of one pass. */
+class Pass {
+  readonly connection: string
+  /** Everything is heard once more, and only the end of the pass is a place to go on from. */
+  readonly anew: boolean
+  readonly #runtime: Runtime
+  readonly #number: number
+  readonly #readWith: string
+  #chunks = 0
+  #cursor: Json | undefined
+
+  constructor(runtime: Runtime, connection: string, number: number, readWith: string, anew: boolean) {
+    this.#runtime = runtime
+    this.connection = connection
+    this.anew = anew
+    this.#number = number
+    this.#readWith = readWith
+  }
+
+  async add(sightings: readonly Sighting[], cursor: Json | undefined, deletions?: number): Promise<void> {
+    const { chunk_max } = this.#runtime.limits
+    for (let start = 0; start < sightings.length; start += chunk_max) {
+      const part = sightings.slice(start, start + chunk_max)
+      const gone = deletions ?? sightings.filter((sighting) => sighting.kind === 'gone').length
+      const isLast = start + chunk_max >= sightings.length
+      await this.#send(part, isLast && !this.anew ? cursor : undefined, false, gone)
+    }
+    if (cursor !== undefined) this.#cursor = cursor
+  }
+
+  /** The last chunk carries the cursor even where the last pages brought nothing new. */
+  async end(): Promise<void> {
+    await this.#send([], this.#cursor, true, 0)
+  }
+
+  async #send(
+    sightings: readonly Sighting[],
+    cursor: Json | undefined,
+    last: boolean,
+    deletions: number,
+  ): Promise<void> {
+    const { connection } = this
+    const chunk = ++this.#chunks
+    const rest = cursor === undefined ? {} : { cursor }
+    const step = { connection, pass: this.#number, chunk, last, ...rest, ...(last ? { readWith: this.#readWith } : {}) }
+    if (last && chunk === 1) {
+      // A quiet pass: nothing to decide, so nothing to queue.
+      await this.#runtime.store.commit({ feed: { ...step, now_ms: this.#runtime.now() } })
+      return
+    }
+    await this.#runtime.queue.apply({ ...step, sightings, deletions })
+  }
+}

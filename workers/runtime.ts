@@ -1,0 +1,69 @@
+import type { Failure } from '../engine/core/failure.ts'
+import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
+import type { Json } from '../engine/core/json.ts'
+import type { Store } from '../engine/core/ports/store.ts'
+import type { Rules } from '../engine/core/rules.ts'
+
+/** A chunk of one pass over a connection's feed: what an apply job carries. */
+export interface Chunk {
+  readonly connection: string
+  readonly pass: number
+  readonly chunk: number
+  readonly sightings: readonly Sighting[]
+  /** Where the feed can go on after this chunk; left out in the middle of a page. */
+  readonly cursor?: Json
+  readonly last: boolean
+  /** On the last chunk: the app fields that the pass has read. */
+  readonly readWith?: string
+  /** How many deletions the pass has found in all: for the brake. */
+  readonly deletions: number
+}
+
+/**
+ * Wakes the workers. A wake may be lost or doubled, and nothing but time is lost or doubled with it: what is to be done is
+ * always in the store.
+ */
+export interface Queue {
+  wakePull(connection: string): Promise<void>
+  /** Takes a chunk on; waits while too many are on their way, so that a fast app does not fill the memory. */
+  apply(chunk: Chunk): Promise<void>
+  /** Match staged records, plan unplanned people, read again what is to be read again. */
+  wakeSettle(): Promise<void>
+  wakeDeliver(connection: string, delay_ms?: number): Promise<void>
+}
+
+/** Everything the workers work with. One per process; the simulation makes its own. */
+export interface Runtime {
+  readonly store: Store
+  readonly rules: Rules
+  readonly connectors: ReadonlyMap<string, Connector>
+  readonly queue: Queue
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly newId: () => string
+  /** What the config decides about where values go: plans of another fingerprint wait for approval. */
+  readonly fingerprint: string
+  readonly log: Log
+  readonly limits: WorkLimits
+}
+
+export interface WorkLimits {
+  readonly chunk_max: number
+  readonly lease_ms: number
+  readonly mergeAttempts_max: number
+}
+
+/** Structured log: an event's name and facts that hold no secret and no personal value (I15). */
+export interface Log {
+  info(event: string, facts?: { readonly [name: string]: string | number | boolean | null }): void
+  warn(event: string, facts?: { readonly [name: string]: string | number | boolean | null }): void
+  failure(event: string, connection: string, failure: Failure): void
+}
+
+/** The fact under which the store keeps the fingerprint of the approved config. */
+export const APPROVED = 'approved'
+
+/** Why everything planned now is held, or null. */
+export async function approvalHold(runtime: Runtime): Promise<string | null> {
+  return (await runtime.store.getFact(APPROVED)) === runtime.fingerprint ? null : 'approval'
+}

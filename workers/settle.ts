@@ -1,0 +1,106 @@
+import { decideMatch } from '../engine/core/match.ts'
+import { planPerson } from '../engine/core/plan.ts'
+import type { Link } from '../engine/core/ports/store.ts'
+import { Workspace } from '../engine/core/workspace.ts'
+import { applySightings, wakeAfter } from './apply.ts'
+import { approvalHold, type Runtime } from './runtime.ts'
+
+/** How many records are matched, or people planned, in one commit. */
+const ROUND = 200
+
+/**
+ * Brings the household in order: reads again what is to be read again, finds out who staged records are, and plans the
+ * people whose plan is to be made anew. Nothing is planned before everybody is matched.
+ */
+export async function settleHousehold(runtime: Runtime, signal?: AbortSignal): Promise<void> {
+  await rereadRecords(runtime, signal)
+  if (!(await everyoneHeard(runtime))) return
+  await matchStaged(runtime, signal)
+  await planUnplanned(runtime, signal)
+}
+
+/**
+ * Matching waits for the first pass of every connection: only then is it known which identifiers many people share, and who
+ * has two records. A connection that cannot be read is not waited for.
+ */
+export async function everyoneHeard(runtime: Runtime): Promise<boolean> {
+  const states = await runtime.store.connections()
+  return states.every(
+    (state) =>
+      state.scanned || state.failure !== null || state.mode === 'paused' || !runtime.rules.connections.has(state.name),
+  )
+}
+
+async function rereadRecords(runtime: Runtime, signal?: AbortSignal): Promise<void> {
+  const { store } = runtime
+  const stale = await store.rechecks(ROUND)
+  const byConnection = Map.groupBy(stale, (item) => item.connection)
+  for (const [name, items] of byConnection) {
+    const connector = runtime.connectors.get(name)
+    const rules = runtime.rules.connections.get(name)
+    if (!connector || !rules) continue
+    const ids = items.map((item) => item.recordId)
+    const max = connector.capabilities.readBatch_max
+    for (let start = 0; start < ids.length; start += max) {
+      const answers = await connector.read(ids.slice(start, start + max), signal)
+      await applySightings(runtime, rules, answers, answers.filter((answer) => answer.kind === 'gone').length)
+    }
+  }
+}
+
+async function matchStaged(runtime: Runtime, signal?: AbortSignal): Promise<void> {
+  let after: { connection: string; recordId: string } | undefined
+  let lost = 0
+  while (!signal?.aborted) {
+    const { links, round } = await runtime.store.staged(ROUND, after)
+    const last = links.at(-1)
+    if (!last) return
+    if (await matchRound(runtime, links, round)) after = { connection: last.connection, recordId: last.recordId }
+    else if (++lost > runtime.limits.mergeAttempts_max) return runtime.queue.wakeSettle()
+  }
+}
+
+/** @returns false when somebody else matched meanwhile: look again */
+async function matchRound(runtime: Runtime, links: readonly Link[], round: number): Promise<boolean> {
+  const { store } = runtime
+  const keys = [...new Set(links.flatMap((link) => link.keys))]
+  const holders = await store.keyHolders(keys)
+  const people = [...new Set(holders.map((holder) => holder.personId).filter((id) => id !== null))]
+  const hood = await store.loadPeople(people)
+  const ws = new Workspace({ ...hood, links: [...hood.links, ...links] })
+  decideMatch(ws, runtime.rules, links, holders, {
+    now_ms: runtime.now(),
+    newId: runtime.newId,
+    creating: await connectionsCreating(runtime),
+  })
+  const commit = { ...ws.commit(), matchRound: round }
+  return (await store.commit(commit)).kind === 'committed'
+}
+
+async function connectionsCreating(runtime: Runtime): Promise<Set<string>> {
+  const creating = new Set<string>()
+  for (const name of runtime.rules.connections.keys()) {
+    for await (const intent of runtime.store.intents({ connection: name, state: 'sending', op: 'create' })) {
+      creating.add(intent.connection)
+      break
+    }
+  }
+  return creating
+}
+
+async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<void> {
+  const { store } = runtime
+  let lost = 0
+  while (!signal?.aborted) {
+    const ids = await store.unplanned(ROUND)
+    if (ids.length === 0) return
+    const ws = new Workspace(await store.loadPeople(ids))
+    const held = await approvalHold(runtime)
+    const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields: new Map<string, string>() }
+    for (const id of ids) planPerson(ws, runtime.rules, id, terms)
+    const commit = ws.commit()
+    const result = await store.commit({ ...commit, planned: ids })
+    if (result.kind === 'committed') await wakeAfter(runtime, commit, false)
+    else if (++lost > runtime.limits.mergeAttempts_max) return runtime.queue.wakeSettle()
+  }
+}
