@@ -13,13 +13,20 @@ export type Applied = 'applied' | 'stale' | 'early'
  * Applies one chunk of a pass: reads what was only announced, decides, commits in one transaction together with the cursor,
  * and wakes whoever has something to do now. Applying twice changes nothing more.
  *
+ * @param patient wait (`early`) for an app that announces a newer revision than it serves yet; otherwise take what it serves
  * @throws FailureError when the app cannot be read: the chunk is to be tried again
  */
-export async function applyChunk(runtime: Runtime, chunk: Chunk, signal?: AbortSignal): Promise<Applied> {
+export async function applyChunk(
+  runtime: Runtime,
+  chunk: Chunk,
+  patient: boolean,
+  signal?: AbortSignal,
+): Promise<Applied> {
   const rules = runtime.rules.connections.get(chunk.connection)
   const connector = runtime.connectors.get(chunk.connection)
   if (!rules || !connector) return 'stale'
   const sightings = await withData(connector, chunk.sightings, signal)
+  if (patient && (await servesOldRevision(runtime, chunk, sightings))) return 'early'
   const { sightings: _sightings, deletions, ...step } = chunk
   return applySightings(runtime, rules, sightings, deletions, { ...step, now_ms: runtime.now() })
 }
@@ -48,9 +55,19 @@ export async function applySightings(
     const commit = { ...ws.commit(), ...(feed ? { feed } : {}) }
     const result = await store.commit(commit)
     if (result.kind !== 'lost' || attempt >= runtime.limits.mergeAttempts_max) {
+      if (result.kind === 'committed') tell(runtime, connection.name, sightings, commit)
       return conclude(runtime, connection, commit, result, brakes.deletionsHeld, feed)
     }
   }
+}
+
+function tell(runtime: Runtime, connection: string, sightings: readonly Known[], commit: Commit): void {
+  const touched = new Set(
+    (commit.links ?? []).filter((link) => link.connection === connection).map((link) => link.recordId),
+  )
+  const unchanged = sightings.filter((sighting) => !idsOf(sighting).some((id) => touched.has(id))).length
+  runtime.events.applied(connection, sightings.length, unchanged, commit.changes ?? [])
+  if (commit.intents && commit.intents.length > 0) runtime.events.planned(commit.intents)
 }
 
 async function conclude(
@@ -86,6 +103,22 @@ async function withData(connector: Connector, sightings: readonly Sighting[], si
     known.push(...(await connector.read(hints.slice(start, start + connector.capabilities.readBatch_max), signal)))
   }
   return known
+}
+
+/** Whether the app has announced a change to a record and, asked for it, still answers with the revision that we know. */
+async function servesOldRevision(runtime: Runtime, chunk: Chunk, answers: readonly Known[]): Promise<boolean> {
+  const announced = new Map<string, string>()
+  for (const sighting of chunk.sightings) {
+    if (sighting.kind === 'hint' && sighting.rev !== null) announced.set(sighting.id, sighting.rev)
+  }
+  const late = answers.filter((answer) => {
+    if (answer.kind !== 'record' || answer.record.rev === null) return false
+    const rev = announced.get(answer.record.id)
+    return rev !== undefined && rev !== answer.record.rev
+  })
+  if (late.length === 0) return false
+  const known = await runtime.store.known(chunk.connection, late.flatMap(idsOf))
+  return late.some((answer) => answer.kind === 'record' && known.get(answer.record.id)?.rev === answer.record.rev)
 }
 
 function idsOf(sighting: Known): string[] {

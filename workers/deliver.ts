@@ -1,12 +1,13 @@
 import { judgeWrites } from '../engine/core/brakes.ts'
 import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { Connector, WriteOutcome, WriteRequest } from '../engine/core/ports/connector.ts'
-import type { Intent, Neighbourhood, Settlement } from '../engine/core/ports/store.ts'
+import type { Intent, Neighbourhood } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { settleIntent, type Answer } from '../engine/core/settle.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
 import { findOut } from './find-out.ts'
+import { lookAgain } from './look-again.ts'
 import type { Runtime } from './runtime.ts'
 
 /**
@@ -52,8 +53,9 @@ async function lane(
     if (lost.length > 0) await settleAll(runtime, rules, await findOut(runtime, rules, connector, lost, signal))
     const intents = await store.claim(rules.name, writeBatch_max, runtime.now(), leaseEnd_ms)
     if (intents.length === 0) return
-    const answers = await send(connector, intents, signal)
-    const failure = await settleAll(runtime, rules, answers)
+    const { moved, still } = await lookAgain(runtime, rules, connector, intents, signal)
+    const answers = still.length > 0 ? await send(connector, still, signal) : []
+    const failure = await settleAll(runtime, rules, [...moved, ...answers])
     if (failure) return stopFor(runtime, rules.name, failure)
   }
 }
@@ -98,14 +100,15 @@ export async function settleAll(runtime: Runtime, rules: ConnectionRules, answer
   if (answers.length === 0) return null
   for (;;) {
     const ws = new Workspace(await loadFor(runtime, rules, answers))
-    const settlements: Settlement[] = []
-    for (const [intent, answer] of answers) {
+    const settled = answers.map(([intent, answer]) => {
       const settlement = settleIntent(ws, runtime.rules, rules, intent, answer, { now_ms: runtime.now() })
-      if (settlement) settlements.push(settlement)
-    }
+      return { intent, answer, settlement }
+    })
+    const settlements = settled.map((item) => item.settlement).filter((item) => item !== null)
     const commit = { ...ws.commit(), settlements }
     const result = await runtime.store.commit(commit)
     if (result.kind !== 'committed') continue
+    for (const { intent, answer, settlement } of settled) runtime.events.settled(intent, answer, settlement)
     await wakeAfter(runtime, commit, false)
     return wholeFailure(answers)
   }

@@ -70,7 +70,7 @@ async function withoutEchoes(
 ): Promise<Sighting[]> {
   if (sightings.length === 0) return []
   const known = await runtime.store.known(connection, sightings.map(idOf))
-  return sightings.filter((sighting) => {
+  const news = sightings.filter((sighting) => {
     const entry = known.get(idOf(sighting))
     if (sighting.kind === 'gone') return entry !== undefined && entry.state !== 'gone'
     if (sighting.kind === 'merged' || !entry) return true
@@ -78,6 +78,8 @@ async function withoutEchoes(
     const same = rev !== null && entry.rev === rev && entry.state !== 'gone' && entry.state !== 'missing'
     return !same || (sighting.kind === 'broken') !== entry.broken
   })
+  runtime.events.read(connection, sightings.length, sightings.length - news.length)
+  return news
 }
 
 /** Reads directly what a complete inventory did not show: only what is then said to be gone is gone (I5). */

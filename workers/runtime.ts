@@ -1,8 +1,9 @@
 import type { Failure } from '../engine/core/failure.ts'
 import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
 import type { Json } from '../engine/core/json.ts'
-import type { Store } from '../engine/core/ports/store.ts'
+import type { Change, Intent, Settlement, Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
+import type { Answer } from '../engine/core/settle.ts'
 
 /** A chunk of one pass over a connection's feed: what an apply job carries. */
 export interface Chunk {
@@ -44,7 +45,18 @@ export interface Runtime {
   /** What the config decides about where values go: plans of another fingerprint wait for approval. */
   readonly fingerprint: string
   readonly log: Log
+  readonly events: Events
   readonly limits: WorkLimits
+}
+
+/** What a process is told of its own work as it happens: for counters, progress bars and the demo's ticker. */
+export interface Events {
+  /** Sightings read from a feed, and how many of them were known by their revision already. */
+  read(connection: string, sightings: number, known: number): void
+  /** A chunk was committed: sightings heard, those that changed nothing, and the log entries written. */
+  applied(connection: string, heard: number, unchanged: number, changes: readonly Change[]): void
+  planned(intents: readonly Intent[]): void
+  settled(intent: Intent, answer: Answer, settlement: Settlement | null): void
 }
 
 export interface WorkLimits {

@@ -100,7 +100,9 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
     for (const id of ids) planPerson(ws, runtime.rules, id, terms)
     const commit = ws.commit()
     const result = await store.commit({ ...commit, planned: ids })
-    if (result.kind === 'committed') await wakeAfter(runtime, commit, false)
-    else if (++lost > runtime.limits.mergeAttempts_max) return runtime.queue.wakeSettle()
+    if (result.kind === 'committed') {
+      runtime.events.planned(commit.intents ?? [])
+      await wakeAfter(runtime, commit, false)
+    } else if (++lost > runtime.limits.mergeAttempts_max) return runtime.queue.wakeSettle()
   }
 }

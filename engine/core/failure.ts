@@ -38,7 +38,9 @@ export class FailureError extends Error {
 /** Any thrown thing as a failure. */
 export function failureFrom(error: unknown): Failure {
   if (error instanceof FailureError) return error.failure
-  return { kind: 'bug', message: error instanceof Error ? `${error.name}: ${error.message}` : 'an unknown error' }
+  // Not by instanceof: an error of another realm is an error all the same.
+  const { name, message } = Object(error) as { name?: unknown; message?: unknown }
+  return { kind: 'bug', message: typeof message === 'string' ? `${String(name)}: ${message}` : 'an unknown error' }
 }
 
 /** What happens to an intent that met a failure. */

@@ -35,6 +35,8 @@ export function decideMatch(
     const cells = connection.lens.get(link.fields)
     const evidence = link.keys.map((key) => directory.evidence(key, link))
     const match = matchRecord(cells, evidence, candidatesFor(ws, evidence, link), rules.match)
+    // The record may be the very one that we are creating: once that is known, it is matched again.
+    if (match.kind === 'linked' && ws.sending(match.personId, link.connection)?.op === 'create') continue
     if (match.kind === 'ambiguous') {
       ws.saveLink({ ...link, state: 'ambiguous', candidates: match.candidates, reason: match.reason })
       directory.place(link, null)

@@ -1,0 +1,99 @@
+import type { Commit, CommitResult, Conflict, Link, Settlement } from '../core/ports/store.ts'
+import { type Database, type Param, StatementError } from './database.ts'
+import { bucketOf, checkOpen, heldFor } from './promises.ts'
+import { changeRow, conflictRow, intentRow, linkRow, personRow } from './rows.ts'
+
+const COMMIT = {
+  name: 'commit',
+  text: 'select kith.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as result',
+}
+
+/** See migrations/0002-commit.ts for what happens in which order. Each batch is sorted, so that two commits never deadlock. */
+export async function commit(database: Database, commit: Commit): Promise<CommitResult> {
+  commit.intents?.forEach(checkOpen)
+  const { feed, people = [], links = [], settlements = [] } = commit
+  const peopleById = people.toSorted((a, b) => order(a.id, b.id))
+  const linksByKey = links.toSorted(byRecord)
+  const params: Param[] = [
+    feed ? { json: { ...feed, has_cursor: 'cursor' in feed, read_with: feed.readWith } } : null,
+    commit.matchRound ?? null,
+    batch(peopleById.filter(isNew).map(personRow)),
+    batch(peopleById.filter(isKnown).map(personRow)),
+    batch(linksByKey.filter(isNew).map(linkRow)),
+    batch(linksByKey.filter(isKnown).map(linkRow)),
+    batch(commit.changes?.map(changeRow)),
+    batch(commit.conflicts?.toSorted(byCell).map(conflictRow)),
+    batch(commit.withdrawn?.toSorted(byPerson).map((one) => ({ person_id: one.personId, connection: one.connection }))),
+    batch(commit.intents?.toSorted(byPerson).map(intentRow)),
+    batch(settlements.toSorted((a, b) => order(a.intentId, b.intentId)).map(settlementRow)),
+    texts(settlements.map((settlement) => settlement.intentId)),
+    texts(commit.planned),
+    texts(commit.unplanned),
+    batch(tallyRows(commit)),
+  ]
+  if (params.every((param) => param === null)) return { kind: 'committed' }
+  try {
+    const { rows } = await database.run(COMMIT, params)
+    return { kind: rows[0]?.result as CommitResult['kind'] }
+  } catch (error) {
+    if (error instanceof StatementError && error.lost) return { kind: 'lost' }
+    throw error
+  }
+}
+
+function settlementRow(settlement: Settlement): { [column: string]: unknown } {
+  return {
+    id: settlement.intentId,
+    state: settlement.state,
+    failure: settlement.failure,
+    held: settlement.state === 'held' ? heldFor(settlement) : undefined,
+    not_before_ms: settlement.notBefore_ms,
+    answer: settlement.answer,
+    now_ms: settlement.now_ms,
+  }
+}
+
+/** One row by connection, subject and minute: a statement may touch a row once. */
+function tallyRows({ tallies = [] }: Commit): { [column: string]: unknown }[] {
+  const sums = new Map<string, { connection: string; what: string; bucket_ms: number; count: number }>()
+  for (const { connection, what, count, at_ms } of tallies) {
+    const bucket_ms = bucketOf(at_ms)
+    const key = JSON.stringify([connection, what, bucket_ms])
+    const sum = sums.get(key)
+    if (sum) sum.count += count
+    else sums.set(key, { connection, what, bucket_ms, count })
+  }
+  return [...sums].toSorted(([a], [b]) => order(a, b)).map(([, sum]) => sum)
+}
+
+function batch(rows: readonly unknown[] | undefined): Param {
+  return rows === undefined || rows.length === 0 ? null : { json: rows }
+}
+
+function texts(list: readonly string[] | undefined): Param {
+  return list === undefined || list.length === 0 ? null : list.toSorted(order)
+}
+
+function isNew(one: { readonly version: number }): boolean {
+  return one.version === 0
+}
+
+function isKnown(one: { readonly version: number }): boolean {
+  return one.version !== 0
+}
+
+function byRecord(a: Link, b: Link): number {
+  return order(a.connection, b.connection) || order(a.recordId, b.recordId)
+}
+
+function byPerson(a: { personId: string; connection: string }, b: { personId: string; connection: string }): number {
+  return order(a.personId, b.personId) || order(a.connection, b.connection)
+}
+
+function byCell(a: Conflict, b: Conflict): number {
+  return byPerson(a, b) || order(a.cell, b.cell)
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

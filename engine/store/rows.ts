@@ -1,0 +1,212 @@
+import type { Failure } from '../core/failure.ts'
+import type { Json, JsonObject } from '../core/json.ts'
+import type { Person } from '../core/person.ts'
+import type {
+  Change,
+  Conflict,
+  ConnectionState,
+  Intent,
+  IntentState,
+  Link,
+  LinkState,
+  LogEntry,
+} from '../core/ports/store.ts'
+import type { Row } from './database.ts'
+import { searchText } from './search.ts'
+
+/**
+ * Rows and the core's words for them, both ways. A column that is null stands for a member that is absent. The `*_COLUMNS`
+ * name what the readers of rows need; the writers make what `kith.commit` takes.
+ */
+export const PERSON_COLUMNS = 'id, version, state, merged_into, cells'
+export const LINK_COLUMNS =
+  'connection, record_id, person_id, state, fields, rev, modified_ms, field_times_ms, base_ms, rewrites, keys, candidates, reason, failure, recheck, version'
+export const INTENT_COLUMNS =
+  'id, connection, person_id, op, record_id, rev, archive, fields, cells, state, held, released, attempts, not_before_ms, planned_ms, failure'
+export const CONFLICT_COLUMNS = 'person_id, cell, connection, record_id, ours, theirs, stamp_at, stamp_by'
+export const CHANGE_COLUMNS = 'id, person_id, cell, before, after, stamp_at, stamp_by, record_id, kind, rule, heard_ms'
+
+/** The columns of a table that a statement calls by another name. */
+export function columnsOf(alias: string, columns: string): string {
+  return columns.replaceAll(/\w+/g, (column) => `${alias}.${column}`)
+}
+
+export function personFrom(row: Row): Person {
+  const person: Person = {
+    id: row.id as string,
+    version: row.version as number,
+    cells: row.cells as unknown as Person['cells'],
+    state: row.state as Person['state'],
+  }
+  return row.merged_into === null ? person : { ...person, mergedInto: row.merged_into as string }
+}
+
+export function personRow(person: Person): Row {
+  return {
+    id: person.id,
+    version: person.version,
+    state: person.state,
+    merged_into: person.mergedInto,
+    cells: person.cells,
+    search: searchText(person),
+  }
+}
+
+export function linkFrom(row: Row): Link {
+  const link: { -readonly [key in keyof Link]: Link[key] } = {
+    connection: row.connection as string,
+    recordId: row.record_id as string,
+    personId: row.person_id as string | null,
+    state: row.state as LinkState,
+    fields: row.fields as JsonObject,
+    rev: row.rev as string | null,
+    base_ms: row.base_ms as Link['base_ms'],
+    rewrites: row.rewrites as Link['rewrites'],
+    keys: row.keys as string[],
+    recheck: row.recheck as boolean,
+    version: row.version as number,
+  }
+  if (row.modified_ms !== null) link.modified_ms = row.modified_ms as number
+  if (row.field_times_ms !== null) link.fieldTimes_ms = row.field_times_ms as { [field: string]: number }
+  if (row.candidates !== null) link.candidates = row.candidates as string[]
+  if (row.reason !== null) link.reason = row.reason as string
+  if (row.failure !== null) link.failure = row.failure as unknown as Failure
+  return link
+}
+
+export function linkRow(link: Link): Row {
+  return {
+    connection: link.connection,
+    record_id: link.recordId,
+    person_id: link.personId,
+    state: link.state,
+    fields: link.fields,
+    rev: link.rev,
+    modified_ms: link.modified_ms,
+    field_times_ms: link.fieldTimes_ms,
+    base_ms: link.base_ms,
+    rewrites: link.rewrites,
+    keys: link.keys,
+    candidates: link.candidates,
+    reason: link.reason,
+    failure: link.failure,
+    recheck: link.recheck,
+    version: link.version,
+  }
+}
+
+export function intentFrom(row: Row): Intent {
+  const intent: { -readonly [key in keyof Intent]: Intent[key] } = {
+    id: row.id as string,
+    connection: row.connection as string,
+    personId: row.person_id as string,
+    op: row.op as Intent['op'],
+    recordId: row.record_id as string | null,
+    rev: row.rev as string | null,
+    archive: row.archive as boolean,
+    fields: row.fields as JsonObject,
+    cells: row.cells as Intent['cells'],
+    state: row.state as IntentState,
+    released: row.released as boolean,
+    attempts: row.attempts as number,
+    notBefore_ms: row.not_before_ms as number,
+    planned_ms: row.planned_ms as number,
+  }
+  if (row.held !== null) intent.held = row.held as string
+  if (row.failure !== null) intent.failure = row.failure as unknown as Failure
+  return intent
+}
+
+export function intentRow(intent: Intent): Row {
+  return {
+    id: intent.id,
+    connection: intent.connection,
+    person_id: intent.personId,
+    op: intent.op,
+    record_id: intent.recordId,
+    rev: intent.rev,
+    archive: intent.archive,
+    fields: intent.fields,
+    cells: intent.cells,
+    state: intent.state,
+    held: intent.held,
+    released: intent.released,
+    attempts: intent.attempts,
+    not_before_ms: intent.notBefore_ms,
+    planned_ms: intent.planned_ms,
+    failure: intent.failure,
+  }
+}
+
+export function conflictFrom(row: Row): Conflict {
+  return {
+    personId: row.person_id as string,
+    cell: row.cell as string,
+    connection: row.connection as string,
+    recordId: row.record_id as string,
+    ours: row.ours as Json,
+    theirs: row.theirs as Json,
+    theirsStamp: { at: row.stamp_at as number, by: row.stamp_by as string },
+    open: true,
+  }
+}
+
+export function conflictRow(conflict: Conflict): Row {
+  return {
+    person_id: conflict.personId,
+    cell: conflict.cell,
+    connection: conflict.connection,
+    record_id: conflict.recordId,
+    ours: conflict.ours,
+    theirs: conflict.theirs,
+    stamp_at: conflict.theirsStamp.at,
+    stamp_by: conflict.theirsStamp.by,
+    open: conflict.open,
+  }
+}
+
+export function logEntryFrom(row: Row): LogEntry {
+  return {
+    id: row.id as number,
+    personId: row.person_id as string,
+    cell: row.cell as string,
+    before: row.before as Json,
+    after: row.after as Json,
+    stamp: { at: row.stamp_at as number, by: row.stamp_by as string },
+    recordId: row.record_id as string | null,
+    kind: row.kind as Change['kind'],
+    rule: row.rule as Change['rule'],
+    heard_ms: row.heard_ms as number,
+  }
+}
+
+export function changeRow(change: Change): Row {
+  return {
+    person_id: change.personId,
+    cell: change.cell,
+    before: change.before,
+    after: change.after,
+    stamp_at: change.stamp.at,
+    stamp_by: change.stamp.by,
+    record_id: change.recordId,
+    kind: change.kind,
+    rule: change.rule,
+    heard_ms: change.heard_ms,
+  }
+}
+
+export function connectionFrom(row: Row): ConnectionState {
+  return {
+    name: row.name as string,
+    app: row.app as string,
+    mode: row.mode as ConnectionState['mode'],
+    cursor: row.cursor as Json,
+    readWith: row.read_with as string | null,
+    pass: row.pass as number,
+    chunk: row.chunk as number,
+    scanned: row.scanned as boolean,
+    lastRead_ms: row.last_read_ms as number | null,
+    failure: row.failure as unknown as Failure | null,
+    held: row.held as string | null,
+  }
+}

@@ -1,0 +1,206 @@
+import { createHash } from 'node:crypto'
+import type { FaultRates } from '../../connectors/memory/faults.ts'
+import type { Quirks } from '../../connectors/memory/quirks.ts'
+import type { Policy } from '../../engine/core/rules.ts'
+import { somethingUnsettled } from '../../workers/sweep.ts'
+import { cardOf, editOf } from './household.ts'
+import { violations, type Typed } from './invariants.ts'
+import { Random } from './random.ts'
+import { World, type AppPlan, type WorldPlan } from './world.ts'
+
+/** What can go wrong in a run; a failing seed is shrunk by leaving parts of it out. */
+export interface Weather {
+  readonly faults: boolean
+  readonly crashes: boolean
+  readonly queueLoss: boolean
+  readonly humans: boolean
+  readonly steps: number
+}
+
+export const STORM: Weather = { faults: true, crashes: true, queueLoss: true, humans: true, steps: 260 }
+
+export interface Outcome {
+  readonly seed: number
+  readonly violations: readonly string[]
+  /** A digest of everything that happened, in order (I14). */
+  readonly digest: string
+}
+
+const RATES: FaultRates = {
+  lost: 0.06,
+  ratelimit: 0.03,
+  unavailable: 0.05,
+  cut: 0.05,
+  empty: 0.02,
+  stale: 0.03,
+  expire: 0.03,
+  partial: 0.05,
+  double: 0.1,
+  late: 0.1,
+  reorder: 0.1,
+}
+
+/** One seeded run: a storm with humans in it, then fair weather to the end, then the invariants. */
+export async function run(seed: number, weather: Weather = STORM): Promise<Outcome> {
+  const random = new Random(seed)
+  const world = new World(random, drawPlan(random))
+  const found: string[] = []
+  const typed = new Diary(world)
+  try {
+    await world.open()
+    for (let index = 0; index < 10; index++) typed.add(random.pick([...world.apps.keys()]), index)
+    await storm(world, typed, weather)
+    await fairWeather(world)
+    found.push(...(await violations(world, typed.entries)))
+    found.push(...(await quiet(world)))
+  } catch (error) {
+    found.push(`the run broke: ${error instanceof Error ? error.stack : String(error)}`)
+  }
+  const digest = createHash('sha256').update(world.scheduler.trace.join('\n')).digest('hex')
+  return { seed, violations: found, digest }
+}
+
+function drawPlan(random: Random): WorldPlan {
+  const count = 2 + random.below(2)
+  const apps = Array.from({ length: count }, (_, index): AppPlan => ({
+    name: `app${index}`,
+    quirks: drawQuirks(random),
+  }))
+  const policies: { [field: string]: Policy } = {}
+  if (random.chance(0.3)) policies['title'] = { kind: 'prefer', order: ['app1'] }
+  if (random.chance(0.2)) policies['organisation'] = { kind: 'owner', connection: 'app0' }
+  if (random.chance(0.2)) policies['birthday'] = { kind: 'fill' }
+  return { apps, policies }
+}
+
+function drawQuirks(random: Random): Partial<Quirks> {
+  const precondition = random.chance(0.6)
+  return {
+    deletes: random.chance(0.6) ? 'feed' : 'inventory',
+    createKey: random.chance(0.5) ? 'id' : 'search',
+    revisions: precondition || random.chance(0.5),
+    precondition,
+    times: random.pick(['field', 'record', 'none']),
+    hints: random.chance(0.5),
+    mergeInto: random.pick(['winner', 'new']),
+    rewrite: random.chance(0.4)
+      ? { trim: true, emails: 'lower', tags: 'lower', phones: 'grouped', noteLength_max: 14 }
+      : {},
+    clockSkew_ms: random.chance(0.3) ? random.below(600_000) - 300_000 : 0,
+    page_max: 2 + random.below(12),
+    readBatch_max: 1 + random.below(10),
+    writeBatch_max: 1 + random.below(10),
+    writes_concurrent_max: 1 + random.below(3),
+  }
+}
+
+async function storm(world: World, typed: Diary, weather: Weather): Promise<void> {
+  const { random } = world
+  for (const app of world.apps.values()) {
+    // Without revisions nobody can tell an old copy from a new one.
+    const rates = app.quirks.revisions ? RATES : { ...RATES, stale: 0 }
+    if (weather.faults) app.faults.rates(rates, () => random.next())
+  }
+  world.queueFaults = weather.queueLoss
+  world.wakeAllPulls()
+  for (let step = 0; step < weather.steps; step++) {
+    const worked = await world.step()
+    if (weather.humans && random.chance(0.06)) typed.something()
+    if (weather.crashes && random.chance(0.01)) world.crash(random.chance(0.5))
+    if (weather.queueLoss && random.chance(0.005)) world.loseQueue()
+    if (weather.faults && random.chance(0.01))
+      world.app(random.pick([...world.apps.keys()])).revoked = random.chance(0.5)
+    if (!worked || random.chance(0.02)) {
+      world.advance(random.below(20_000))
+      if (random.chance(0.5)) world.wakeAllPulls()
+      else await world.sweep()
+    }
+  }
+}
+
+/** Faults end; whoever was asleep wakes up; all is done when a whole round finds nothing to do. */
+export async function fairWeather(world: World): Promise<void> {
+  world.queueFaults = false
+  for (const app of world.apps.values()) {
+    app.faults.clear()
+    app.revoked = false
+  }
+  for (let round = 0; round < 60; round++) {
+    world.writes.clear()
+    world.wakeAllPulls()
+    await world.drain()
+    await world.sweep()
+    await world.drain()
+    const rest = (await world.store.due(Number.MAX_SAFE_INTEGER)).length === 0
+    if (rest && world.writes.size === 0 && round > 0 && !(await somethingUnsettled(world.runtimeWithoutGates()))) return
+    world.advance(16 * 60_000)
+  }
+  throw new Error('I1 the world does not come to rest')
+}
+
+/** I2: once more over a world at rest: nothing is written, nothing planned, no record read again. */
+async function quiet(world: World): Promise<string[]> {
+  world.writes.clear()
+  world.calls.clear()
+  world.wakeAllPulls()
+  await world.drain()
+  const found: string[] = []
+  for (const [name, count] of world.writes) found.push(`I2 a quiet pass wrote ${count} records in ${name}`)
+  return found
+}
+
+/** What the humans do, and what of it must not be lost. */
+class Diary {
+  readonly #world: World
+  #entries: Typed[] = []
+  #serial = 0
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  get entries(): readonly Typed[] {
+    return this.#entries
+  }
+
+  add(name: string, index: number): void {
+    const id = this.#world.app(name).add(cardOf(index, this.#world.random))
+    this.#world.humanMade.add(`${name} ${id}`)
+    this.#note(name, id)
+  }
+
+  something(): void {
+    const { random } = this.#world
+    const name = random.pick([...this.#world.apps.keys()])
+    const app = this.#world.app(name)
+    const ids = this.#world.idsOf(name)
+    if (ids.length === 0 || random.chance(0.15)) return this.add(name, random.below(24))
+    const id = random.pick(ids)
+    if (random.chance(0.08)) {
+      app.remove(id)
+      this.#forget(name, id)
+    } else if (random.chance(0.06) && ids.length > 1) {
+      const winner = random.pick(ids.filter((other) => other !== id))
+      this.#forget(name, id)
+      this.#forget(name, winner)
+      this.#world.humanMade.add(`${name} ${app.merge(id, winner)}`)
+    } else {
+      const before = app.peek(id)?.fields ?? {}
+      app.edit(id, editOf(before, ++this.#serial, random))
+      this.#note(name, id)
+    }
+  }
+
+  /** The record says something new: that is what must not vanish. What it said before may, for its own human changed it. */
+  #note(name: string, id: string): void {
+    const lens = this.#world.rules.connections.get(name)?.lens
+    const record = this.#world.app(name).peek(id)
+    if (!lens || !record) return
+    this.#forget(name, id)
+    this.#entries.push({ app: name, id, cells: lens.get(record.fields) })
+  }
+
+  #forget(name: string, id: string): void {
+    this.#entries = this.#entries.filter((entry) => entry.app !== name || entry.id !== id)
+  }
+}

@@ -1,0 +1,116 @@
+import { fieldOf, isElement, type Cells } from '../../engine/core/catalogue.ts'
+import { sameJson, type Json, type JsonObject } from '../../engine/core/json.ts'
+import { valuesOf } from '../../engine/core/person.ts'
+import type { Intent, Link, LogEntry } from '../../engine/core/ports/store.ts'
+import type { World } from './world.ts'
+
+/** What a human typed and has not typed over, taken away or merged since. */
+export interface Typed {
+  readonly app: string
+  id: string
+  readonly cells: Cells
+}
+
+/** Collects what is wrong, by the invariant's number; empty in a healthy world. */
+export async function violations(world: World, typed: readonly Typed[]): Promise<string[]> {
+  const found: string[] = []
+  const links = await all<Link>(world.store.links({}))
+  const open = await all<Intent>(world.store.intents({}))
+  found.push(...(await disagreements(world, links)))
+  for (const intent of open) {
+    if (intent.state !== 'parked')
+      found.push(`I1 an intent is left over: ${intent.op} in ${intent.connection} (${intent.state})`)
+  }
+  found.push(...orphans(world, links))
+  found.push(...(await vanished(world, typed, links)))
+  return found
+}
+
+/** I1: every linked record says what its person says, as far as its app can say it. */
+async function disagreements(world: World, links: readonly Link[]): Promise<string[]> {
+  const found: string[] = []
+  for (const link of links) {
+    if (link.state !== 'linked' || link.personId === null) continue
+    const connection = world.rules.connections.get(link.connection)
+    const record = world.app(link.connection).peek(link.recordId)
+    const person = (await world.store.loadPeople([link.personId])).people[0]
+    if (!connection || !person) continue
+    if (!record) {
+      found.push(`I1 ${link.connection} ${link.recordId} is linked and is not there`)
+      continue
+    }
+    const patch = connection.lens.put(valuesOf(person), record.fields)
+    const left = Object.entries(patch).filter(([field, value]) => !isRewrite(link, field, value, record.fields))
+    if (person.state === 'live' && left.length > 0) {
+      found.push(
+        `I1 ${link.connection} ${link.recordId} disagrees with ${person.id}: ${JSON.stringify(left)} <> ${JSON.stringify(record.fields)}`,
+      )
+    }
+    for (const field of connection.lens.appFields) {
+      if (!sameJson(record.fields[field] ?? null, link.fields[field] ?? null)) {
+        found.push(`I1 the shadow of ${link.connection} ${link.recordId} is wrong in ${field}`)
+      }
+    }
+  }
+  return found
+}
+
+function isRewrite(link: Link, field: string, value: Json, fields: JsonObject): boolean {
+  const rewrite = link.rewrites[field]
+  return rewrite !== undefined && sameJson(rewrite.sent, value) && sameJson(rewrite.got, fields[field] ?? null)
+}
+
+/** I4: every record that Kith made is somebody's, and nobody has two in one connection. */
+function orphans(world: World, links: readonly Link[]): string[] {
+  const found: string[] = []
+  const linked = new Map(links.map((link) => [`${link.connection} ${link.recordId}`, link]))
+  for (const name of world.apps.keys()) {
+    for (const id of world.idsOf(name)) {
+      if (world.humanMade.has(`${name} ${id}`)) continue
+      const link = linked.get(`${name} ${id}`)
+      if (link?.state !== 'linked')
+        found.push(`I4 ${name} ${id} was created by Kith and belongs to nobody (${link?.state ?? 'unknown'})`)
+    }
+  }
+  const owners = new Set<string>()
+  for (const link of links.filter((item) => item.state === 'linked')) {
+    const owner = `${link.personId} in ${link.connection}`
+    if (owners.has(owner)) found.push(`I4 two records of ${owner}`)
+    owners.add(owner)
+  }
+  return found
+}
+
+/** I3: what a human typed is live somewhere, or kept in the log or the conflict list. */
+async function vanished(world: World, typed: readonly Typed[], links: readonly Link[]): Promise<string[]> {
+  const log = await world.store.log({ limit: 1e6 })
+  const kept = new Set(
+    log.flatMap((entry: LogEntry) => [entry.before, entry.after].map((value) => said(world, entry.cell, value))),
+  )
+  for (const [name, app] of world.apps) {
+    const lens = world.rules.connections.get(name)?.lens
+    for (const { recordId } of links.filter((link) => link.connection === name)) {
+      const record = app.peek(recordId)
+      if (record && lens)
+        for (const [cell, value] of Object.entries(lens.get(record.fields))) kept.add(said(world, cell, value))
+    }
+  }
+  const lost: string[] = []
+  for (const { app, id, cells } of typed) {
+    for (const [cell, value] of Object.entries(cells)) {
+      if (!kept.has(said(world, cell, value))) lost.push(`I3 ${cell} typed in ${app} ${id} has vanished`)
+    }
+  }
+  return lost
+}
+
+function said(world: World, cell: string, value: Json): string {
+  const field = world.rules.catalogue.field(fieldOf(cell))
+  return `${field.name}=${world.rules.catalogue.normal(field, isElement(value) ? value.value : value)}`
+}
+
+async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of source) items.push(item)
+  return items
+}

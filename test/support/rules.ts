@@ -1,0 +1,49 @@
+import { BRAKES } from '../../config/limits.ts'
+import { Catalogue } from '../../engine/core/catalogue.ts'
+import type { ConnectionRules, Policy, Rules } from '../../engine/core/rules.ts'
+import { compileLens } from '../../mappings/compile.ts'
+import { loadDefaultMapping } from '../../mappings/defaults.ts'
+import { phoneNormaliser } from '../../mappings/normalise.ts'
+import { FIELDS } from '../../connectors/memory/quirks.ts'
+
+/** Brakes that never trip: for tests of anything else. */
+export const NO_BRAKES = {
+  ...BRAKES,
+  creates: { share: 1, min: 1e9 },
+  deletes: { share: 1, min: 1e9 },
+  fieldShare: { share: 1, min: 1e9 },
+  flips_max: 1e9,
+}
+
+const catalogue = new Catalogue(phoneNormaliser('DE'))
+const available = FIELDS.map((field) => ({ ...field, writable: true }))
+const { lens } = compileLens(loadDefaultMapping('memory'), catalogue, available)
+
+/** The rules of a household of memory apps with the default mapping. */
+export function memoryRules(
+  apps: readonly { name: string; rules?: Partial<ConnectionRules> }[],
+  policies: { readonly [field: string]: Policy } = {},
+): Rules {
+  const connections = apps.map(({ name, rules }): ConnectionRules => ({
+    name,
+    lens,
+    direction: 'both',
+    create: true,
+    canDelete: true,
+    canArchive: true,
+    deletes: 'unlink',
+    include: null,
+    brakes: NO_BRAKES,
+    ...rules,
+  }))
+  return {
+    catalogue,
+    connections: new Map(connections.map((connection) => [connection.name, connection])),
+    policy: (field) => policies[field] ?? { kind: 'latest' },
+    match: {
+      rules: [{ by: 'externalId' }, { by: 'email' }, { by: 'phone' }],
+      sharedFrom: 3,
+      roleAddresses: new Set(['info']),
+    },
+  }
+}

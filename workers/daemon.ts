@@ -1,0 +1,100 @@
+import { APPLY_CONCURRENCY, DRAIN_MS_MAX, LOG_KEEP_MS, SWEEP_MS } from '../config/limits.ts'
+import { failureFrom } from '../engine/core/failure.ts'
+import { applyChunk } from './apply.ts'
+import { deliver } from './deliver.ts'
+import type { Household } from './household.ts'
+import { pullConnection } from './pull.ts'
+import type { Queues } from './queues.ts'
+import type { Chunk, Runtime } from './runtime.ts'
+import { settleHousehold } from './settle.ts'
+import { sweep, type Schedule } from './sweep.ts'
+
+export interface DaemonOptions {
+  /** Poll, sweep and listen for the apps' own announcements; without it the process only works on jobs (`kith worker`). */
+  readonly leads: boolean
+  readonly sweep_ms?: number
+}
+
+/** After so many goes at a chunk an app that serves older revisions than it announces is taken at its word. */
+const PATIENT_ATTEMPTS = 10
+
+/** The workers of one process, and what wakes them. Owns their lifetimes: what it starts, `stop` ends. */
+export class Daemon {
+  readonly runtime: Runtime
+  readonly queues: Queues
+  readonly #household: Household
+  readonly #schedule: Schedule
+  readonly #unwatch: (() => Promise<void>)[] = []
+  #pruned_ms = 0
+
+  private constructor(household: Household, queues: Queues) {
+    this.#household = household
+    this.queues = queues
+    this.runtime = household.runtime(queues)
+    const poll_ms = new Map(household.config.connections.map(({ name, poll_ms }) => [name, poll_ms]))
+    this.#schedule = { poll_ms, attempted_ms: new Map() }
+  }
+
+  /** Starts the workers on a connected household. */
+  static async start(household: Household, options: DaemonOptions): Promise<Daemon> {
+    const queues = await household.openQueues()
+    const daemon = new Daemon(household, queues)
+    await queues.work(
+      {
+        pull: (data, signal) => daemon.#pull((data as { connection: string }).connection, signal),
+        apply: (data, signal, attempt) => daemon.#apply(data as Chunk, signal, attempt),
+        settle: (_data, signal) => daemon.#guard('settle', settleHousehold(daemon.runtime, signal)),
+        deliver: (data, signal) =>
+          daemon.#guard('deliver', deliver(daemon.runtime, (data as { connection: string }).connection, signal)),
+        sweep: () => (options.leads ? daemon.#guard('sweep', daemon.#sweep()) : Promise.resolve()),
+      },
+      { applyConcurrency: APPLY_CONCURRENCY, sweep_ms: options.sweep_ms ?? SWEEP_MS },
+    )
+    if (options.leads) await daemon.#watch()
+    return daemon
+  }
+
+  /** Ends watchers, lets jobs under way finish, and ends the queues. The household stays open. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#unwatch.map((stop) => stop()))
+    await this.queues.close(DRAIN_MS_MAX)
+  }
+
+  async #watch(): Promise<void> {
+    for (const { config, connector, rules } of this.#household.connected) {
+      if (!rules || !connector.watch) continue
+      const hint = (): void => void this.queues.wakePull(config.name).catch(() => undefined)
+      this.#unwatch.push(await connector.watch(hint))
+    }
+  }
+
+  async #pull(connection: string, signal: AbortSignal): Promise<void> {
+    const broken = this.#household.connected.find((item) => item.config.name === connection && item.failure !== null)
+    // An app that did not answer when it was opened may have other fields by now, or be there at last.
+    if (broken) await this.#household.connect(connection, signal)
+    await this.#guard('pull', pullConnection(this.runtime, connection, signal))
+  }
+
+  async #apply(chunk: Chunk, signal: AbortSignal, attempt: number): Promise<'early' | void> {
+    const applied = await applyChunk(this.runtime, chunk, attempt <= PATIENT_ATTEMPTS, signal)
+    if (applied === 'early') return 'early'
+  }
+
+  async #sweep(): Promise<void> {
+    await sweep(this.runtime, this.#schedule)
+    const now_ms = this.runtime.now()
+    if (now_ms - this.#pruned_ms < 24 * 3_600_000) return
+    this.#pruned_ms = now_ms
+    await this.runtime.store.prune(now_ms - LOG_KEEP_MS)
+  }
+
+  /** A job that fails is told, and left to the sweep: what it was about is in the store. */
+  async #guard(job: string, work: Promise<void>): Promise<void> {
+    try {
+      await work
+    } catch (error) {
+      const { kind, message } = failureFrom(error)
+      this.runtime.log.warn('job failed', { job, kind, error: message })
+    }
+  }
+}

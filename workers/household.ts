@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { App } from '../connectors/app.ts'
+import { apps as registry } from '../connectors/registry.ts'
+import { fingerprint } from '../config/fingerprint.ts'
+import { CHUNK_MAX, COMMIT_ATTEMPTS_MAX, LEASE_MS } from '../config/limits.ts'
+import { loadConfig } from '../config/load.ts'
+import type { Diagnostic } from '../config/diagnostics.ts'
+import type { Config } from '../config/types.ts'
+import type { Json } from '../engine/core/json.ts'
+import type { AppField, Connector } from '../engine/core/ports/connector.ts'
+import type { Store } from '../engine/core/ports/store.ts'
+import type { Rules } from '../engine/core/rules.ts'
+import { openDatabase, type Database } from '../engine/store/embedded/database.ts'
+import { openStore } from '../engine/store/postgres.ts'
+import { checkMapping } from '../mappings/compile.ts'
+import { mappingSchema } from '../mappings/schema.ts'
+import { catalogueOf, connect, rulesOf, type Connected } from './connect.ts'
+import { Queues } from './queues.ts'
+import type { Events, Log, Queue, Runtime } from './runtime.ts'
+
+export interface HouseholdOptions {
+  readonly configFile: string
+  /** Variables of the environment: `DATABASE_URL`, `REDIS_URL`, `KITH_DATA`, and whatever the config names. */
+  readonly env: { readonly [name: string]: string | undefined }
+  readonly log: Log
+  readonly events?: Events
+  /** The apps that a config can name; tests and the demo may bring others. */
+  readonly apps?: ReadonlyMap<string, App>
+}
+
+const NO_EVENTS: Events = { read() {}, applied() {}, planned() {}, settled() {} }
+
+/** Reads and checks a config the way every command does. @throws ConfigError */
+export async function readConfig(
+  options: Pick<HouseholdOptions, 'configFile' | 'env' | 'apps'>,
+): Promise<{ config: Config; warnings: Diagnostic[] }> {
+  return loadConfig(options.configFile, options.apps ?? registry, options.env, (document, custom) =>
+    checkMapping(mappingSchema.parse(document), custom).filter((problem) => problem.severity === 'error'),
+  )
+}
+
+/**
+ * A config with its database, opened: what every command works on. The apps are reached only after {@link Household.connect}.
+ */
+export class Household {
+  readonly config: Config
+  readonly warnings: readonly Diagnostic[]
+  readonly store: Store
+  readonly databaseUrl: string
+  readonly fingerprint: string
+  readonly #database: Database
+  readonly #options: HouseholdOptions
+  #connected: Connected[] = []
+
+  /**
+   * @throws ConfigError for a config that cannot be used
+   * @throws DatabaseError for a database that cannot be opened
+   */
+  static async open(options: HouseholdOptions): Promise<Household> {
+    const { config, warnings } = await readConfig(options)
+    const dataDir = options.env['KITH_DATA'] ?? join(config.baseDir, '.kith')
+    await mkdir(dataDir, { recursive: true })
+    const database = await openDatabase({ databaseUrl: options.env['DATABASE_URL'], dataDir })
+    try {
+      const store = await openStore(database.url)
+      const wanted = config.connections.map(({ name, app, mode }) => ({ name, app, mode }))
+      await store.ensureConnections(wanted)
+      return new Household(options, config, warnings, database, store)
+    } catch (error) {
+      await database.close()
+      throw error
+    }
+  }
+
+  private constructor(
+    options: HouseholdOptions,
+    config: Config,
+    warnings: readonly Diagnostic[],
+    database: Database,
+    store: Store,
+  ) {
+    this.#options = options
+    this.config = config
+    this.warnings = warnings
+    this.#database = database
+    this.store = store
+    this.databaseUrl = database.url
+    this.fingerprint = fingerprint(config)
+  }
+
+  get connected(): readonly Connected[] {
+    return this.#connected
+  }
+
+  /**
+   * Reaches every app, or (after a failure) the named one again. An app that does not answer keeps the fields it had; one
+   * that never has is left out until it does.
+   */
+  async connect(only?: string, signal?: AbortSignal): Promise<readonly Connected[]> {
+    const catalogue = catalogueOf(this.config)
+    const wanted = this.config.connections.filter((config) => only === undefined || config.name === only)
+    const opened = await Promise.all(
+      wanted.map(async (config) => {
+        const app = (this.#options.apps ?? registry).get(config.app) as App
+        const context = { connection: config.name, baseDir: this.config.baseDir, now: Date.now }
+        const remembered = fieldsSchema.safeParse(await this.store.getFact(fieldsFact(config.name))).data ?? null
+        const connected = await connect(app, config, catalogue, context, remembered as AppField[] | null, signal)
+        if (connected.report)
+          await this.store.setFact(fieldsFact(config.name), connected.report.fields as unknown as Json)
+        await this.store.saveConnection(config.name, { mode: config.mode, failure: connected.failure })
+        return connected
+      }),
+    )
+    const names = new Set(opened.map((item) => item.config.name))
+    const replaced = this.#connected.filter((item) => names.has(item.config.name))
+    const kept = this.#connected.filter((item) => !names.has(item.config.name))
+    const order = this.config.connections.map((config) => config.name)
+    this.#connected = [...kept, ...opened].sort((a, b) => order.indexOf(a.config.name) - order.indexOf(b.config.name))
+    await Promise.all(replaced.map((item) => item.connector.close()))
+    await this.#replanWhenRulesChanged()
+    return opened
+  }
+
+  async openQueues(): Promise<Queues> {
+    let installation = await this.store.getFact('installation')
+    if (typeof installation !== 'string') {
+      installation = randomUUID().slice(0, 8)
+      await this.store.setFact('installation', installation)
+    }
+    return Queues.open({
+      databaseUrl: this.databaseUrl,
+      redisUrl: this.#options.env['REDIS_URL'],
+      installation,
+      onError: (error) => this.#options.log.warn('queue', { error: error.message }),
+    })
+  }
+
+  /** What the workers work with. Rules and connectors follow a later {@link Household.connect}. */
+  runtime(queue: Queue): Runtime {
+    const household = this
+    let seen: readonly Connected[] | undefined
+    let rules: Rules
+    let connectors: ReadonlyMap<string, Connector>
+    const refresh = (): void => {
+      if (seen === household.#connected) return
+      seen = household.#connected
+      rules = rulesOf(household.config, catalogueOf(household.config), seen)
+      connectors = new Map(seen.filter((item) => item.rules).map((item) => [item.config.name, item.connector]))
+    }
+    return {
+      store: this.store,
+      get rules() {
+        refresh()
+        return rules
+      },
+      get connectors() {
+        refresh()
+        return connectors
+      },
+      queue,
+      now: Date.now,
+      newId: () => newId(),
+      fingerprint: this.fingerprint,
+      log: this.#options.log,
+      events: this.#options.events ?? NO_EVENTS,
+      limits: { chunk_max: CHUNK_MAX, lease_ms: LEASE_MS, mergeAttempts_max: COMMIT_ATTEMPTS_MAX },
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#connected.map((item) => item.connector.close().catch(() => undefined)))
+    await this.store.close()
+    await this.#database.close()
+  }
+
+  /** Editing the YAML is no edit of a user's: everybody is planned anew under the new rules. */
+  async #replanWhenRulesChanged(): Promise<void> {
+    if ((await this.store.getFact(PLANNED_WITH)) === this.fingerprint) return
+    await this.store.replanAll()
+    await this.store.setFact(PLANNED_WITH, this.fingerprint)
+  }
+}
+
+const PLANNED_WITH = 'planned with'
+
+const fieldsSchema = z.array(z.object({ name: z.string(), type: z.string(), writable: z.boolean() }).loose())
+
+function fieldsFact(connection: string): string {
+  return `fields of ${connection}`
+}
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
+
+/** Short enough to be typed, safe in a file name, and unique: 80 bits. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, (byte) => ALPHABET[byte % 32]).join('')
+}
