@@ -6,6 +6,12 @@ import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { approvalHold, type Chunk, type Runtime } from './runtime.ts'
 
+/**
+ * After so many goes at a chunk an app that serves other revisions than it announces is taken at its word: the announcement
+ * may be the older of the two.
+ */
+export const PATIENT_ATTEMPTS = 10
+
 /** What became of a chunk; `early` wants to come back after the chunk before it. */
 export type Applied = 'applied' | 'stale' | 'early'
 

@@ -1,6 +1,6 @@
 import { APPLY_CONCURRENCY, DRAIN_MS_MAX, LOG_KEEP_MS, SWEEP_MS } from '../config/limits.ts'
 import { failureFrom } from '../engine/core/failure.ts'
-import { applyChunk } from './apply.ts'
+import { applyChunk, PATIENT_ATTEMPTS } from './apply.ts'
 import { deliver } from './deliver.ts'
 import type { Household } from './household.ts'
 import { pullConnection } from './pull.ts'
@@ -12,11 +12,10 @@ import { sweep, type Schedule } from './sweep.ts'
 export interface DaemonOptions {
   /** Poll, sweep and listen for the apps' own announcements; without it the process only works on jobs (`kith worker`). */
   readonly leads: boolean
+  /** false: nothing is written anywhere by this process; `kith plan` works so. Default: true. */
+  readonly delivers?: boolean
   readonly sweep_ms?: number
 }
-
-/** After so many goes at a chunk an app that serves older revisions than it announces is taken at its word. */
-const PATIENT_ATTEMPTS = 10
 
 /** The workers of one process, and what wakes them. Owns their lifetimes: what it starts, `stop` ends. */
 export class Daemon {
@@ -48,7 +47,11 @@ export class Daemon {
           daemon.#guard('deliver', deliver(daemon.runtime, (data as { connection: string }).connection, signal)),
         sweep: () => (options.leads ? daemon.#guard('sweep', daemon.#sweep()) : Promise.resolve()),
       },
-      { applyConcurrency: APPLY_CONCURRENCY, sweep_ms: options.sweep_ms ?? SWEEP_MS },
+      {
+        applyConcurrency: APPLY_CONCURRENCY,
+        sweep_ms: options.sweep_ms ?? SWEEP_MS,
+        except: options.delivers === false ? ['deliver'] : [],
+      },
     )
     if (options.leads) await daemon.#watch()
     return daemon

@@ -31,7 +31,8 @@ async function mayWrite(runtime: Runtime, name: string): Promise<boolean> {
   return state !== undefined && state.mode === 'live' && state.failure?.kind !== 'auth'
 }
 
-async function applyBrakes(runtime: Runtime, rules: ConnectionRules): Promise<void> {
+/** Holds what the brakes of a connection stop, before anything of it is sent. */
+export async function applyBrakes(runtime: Runtime, rules: ConnectionRules): Promise<void> {
   const counts = await runtime.store.brakeCounts(rules.name, runtime.now() - rules.brakes.window_ms)
   for (const { op, reason } of judgeWrites(counts, rules.brakes)) {
     const held = await runtime.store.hold({ connection: rules.name, state: 'pending', op }, reason)

@@ -42,6 +42,7 @@ async function readPass(
   for await (const page of connector.pull(cursor, signal)) {
     if (page.inventory) {
       inventory ??= { seen: new Set(), complete: false }
+      pass.holdCursor()
       for (const sighting of page.sightings) inventory.seen.add(idOf(sighting))
       inventory.complete = page.inventory.complete
     }
@@ -50,10 +51,17 @@ async function readPass(
       page.cursor,
     )
   }
-  if (inventory?.complete) {
+  if (inventory && !inventory.complete) {
+    throw new FailureError({ kind: 'transient', message: 'The app did not list its records to the end.' })
+  }
+  if (inventory) {
     const missing = await confirmMissing(runtime, connector, pass.connection, inventory.seen, signal)
     const deletions = missing.filter((sighting) => sighting.kind === 'gone').length
     await pass.add(missing, undefined, deletions)
+    // A record that is not listed and can be read: one of the two answers lags behind, so everything is listed again.
+    if (missing.some((sighting) => sighting.kind === 'record')) pass.forgetCursor()
+    // Nothing at all is as easily a slip of the app's as the truth, and cheap to be told again.
+    if (inventory.seen.size === 0) pass.forgetCursor()
   }
   await pass.end()
 }
@@ -102,11 +110,12 @@ async function confirmMissing(
 /** Numbers and sends the chunks of one pass. */
 class Pass {
   readonly connection: string
-  /** Everything is heard once more, and only the end of the pass is a place to go on from. */
+  /** Everything is heard once more. */
   readonly anew: boolean
   readonly #runtime: Runtime
   readonly #number: number
   readonly #readWith: string
+  #held: boolean
   #chunks = 0
   #cursor: Json | undefined
 
@@ -114,6 +123,7 @@ class Pass {
     this.#runtime = runtime
     this.connection = connection
     this.anew = anew
+    this.#held = anew
     this.#number = number
     this.#readWith = readWith
   }
@@ -124,9 +134,18 @@ class Pass {
       const part = sightings.slice(start, start + chunk_max)
       const gone = deletions ?? sightings.filter((sighting) => sighting.kind === 'gone').length
       const isLast = start + chunk_max >= sightings.length
-      await this.#send(part, isLast && !this.anew ? cursor : undefined, false, gone)
+      await this.#send(part, isLast && !this.#held ? cursor : undefined, false, gone)
     }
     if (cursor !== undefined) this.#cursor = cursor
+  }
+
+  /** Only the end of the pass is a place to go on from. */
+  holdCursor(): void {
+    this.#held = true
+  }
+
+  forgetCursor(): void {
+    this.#cursor = undefined
   }
 
   /** The last chunk carries the cursor even where the last pages brought nothing new. */

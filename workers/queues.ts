@@ -123,9 +123,16 @@ export class Queues implements Queue {
     await queue.add('apply', chunk, { ...GONE, attempts: 4, backoff })
   }
 
-  /** Starts taking jobs. `sweep_ms`: how often a sweep job comes by, whichever process runs it. */
-  async work(handlers: Handlers, settings: { applyConcurrency: number; sweep_ms: number }): Promise<void> {
+  /**
+   * Starts taking jobs. `sweep_ms`: how often a sweep job comes by, whichever process runs it. `except`: jobs that this
+   * process leaves to others.
+   */
+  async work(
+    handlers: Handlers,
+    settings: { applyConcurrency: number; sweep_ms: number; except?: readonly QueueName[] },
+  ): Promise<void> {
     const worker = (name: QueueName, concurrency: number): void => {
+      if (settings.except?.includes(name)) return
       const processor: Processor = (job, token) => this.#process(name, handlers, job, token)
       const made = this.#redis
         ? new RedisWorker(name, processor, {

@@ -5,6 +5,8 @@ import { somethingUnsettled } from './sweep.ts'
 export interface QuietOptions {
   /** Whether writes are waited for, or only plans. */
   readonly delivered: boolean
+  /** false: what is known already is brought to its end, and nothing new is read. Default: true. */
+  readonly reads?: boolean
   readonly signal?: AbortSignal
   /** Called now and then, for progress bars. */
   readonly onProgress?: () => void
@@ -20,12 +22,13 @@ export async function runToQuiet(daemon: Daemon, options: QuietOptions): Promise
   const { runtime, queues } = daemon
   const before = new Map((await runtime.store.connections()).map((state) => [state.name, state]))
   const started_ms = runtime.now()
-  for (const name of runtime.connectors.keys()) await queues.wakePull(name)
+  const reads = options.reads !== false
+  if (reads) for (const name of runtime.connectors.keys()) await queues.wakePull(name)
   for (let calm = 0; calm < 2;) {
     if (options.signal?.aborted) return
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     options.onProgress?.()
-    const states = await runtime.store.connections()
+    const states = reads ? await runtime.store.connections() : []
     const read = states.every((state) =>
       wasRead(state, before.get(state.name), runtime.connectors.has(state.name), started_ms),
     )

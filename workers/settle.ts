@@ -92,14 +92,15 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
   const { store } = runtime
   let lost = 0
   while (!signal?.aborted) {
-    const ids = await store.unplanned(ROUND)
-    if (ids.length === 0) return
+    const flags = await store.unplanned(ROUND)
+    if (flags.length === 0) return
+    const ids = flags.map((flag) => flag.personId)
     const ws = new Workspace(await store.loadPeople(ids))
     const held = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields: new Map<string, string>() }
     for (const id of ids) planPerson(ws, runtime.rules, id, terms)
     const commit = ws.commit()
-    const result = await store.commit({ ...commit, planned: ids })
+    const result = await store.commit({ ...commit, planned: flags })
     if (result.kind === 'committed') {
       runtime.events.planned(commit.intents ?? [])
       await wakeAfter(runtime, commit, false)

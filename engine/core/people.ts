@@ -2,6 +2,9 @@ import type { Cell, Person } from './person.ts'
 import { compareStamps } from './stamp.ts'
 import { changeOf, type Workspace } from './workspace.ts'
 
+/** Why a record that Kith will not link by itself waits for an operator. */
+export const SECOND_RECORD = 'a second record of the same person'
+
 /**
  * One person turns out to be another: the loser's values and links become the winner's. Of two values the later stands, the
  * other is kept in the log; where both have a record in one connection, the loser's record is left to an operator, for two
@@ -35,7 +38,7 @@ export function absorbPerson(ws: Workspace, loserId: string, winnerId: string, n
             personId: null,
             state: 'ambiguous',
             candidates: [winnerId],
-            reason: 'a second record of the same person',
+            reason: SECOND_RECORD,
           }
         : { ...link, personId: winnerId },
     )

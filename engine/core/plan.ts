@@ -23,7 +23,6 @@ export interface PlanTerms {
 export function planPerson(ws: Workspace, rules: Rules, personId: string, terms: PlanTerms): void {
   const person = ws.person(personId)
   if (!person) return
-  ws.markPlanned(personId)
   const cells = valuesOf(person)
   for (const connection of rules.connections.values()) {
     const intent = planFor(ws, rules, connection, person, cells, terms)
@@ -44,8 +43,11 @@ function planFor(
   if (connection.direction === 'in' || person.state === 'merged') return null
   const link = ws.linkIn(person.id, connection.name)
   const sending = ws.sending(person.id, connection.name)
-  // Only when its answer is known can we tell what is still to do.
-  if (sending && sending.op !== 'update') return undefined
+  if (sending) {
+    // Only when its answer is known can we tell for sure what is still to do.
+    ws.markUnplanned(person.id)
+    if (sending.op !== 'update') return undefined
+  }
   if (person.state === 'deleted' || person.state === 'archived') return planDelete(ws, connection, person, link, terms)
   if (link && link.state === 'linked') {
     if (link.failure) return null

@@ -1,8 +1,9 @@
 import { mapped } from './diff.ts'
 import { ATTEMPTS_MAX, backoff_ms, reactionTo, type Failure } from './failure.ts'
 import { compact, withoutFailure } from './hear.ts'
+import { SECOND_RECORD } from './people.ts'
 import { keysOf } from './identity.ts'
-import { sameJson, type Json, type JsonObject } from './json.ts'
+import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
 import { valuesOf } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Intent, Link, Settlement } from './ports/store.ts'
@@ -81,11 +82,28 @@ function settleWritten(
       failure: { kind: 'permanent', message, advice: 'Run: kith why <person>, and merge the two.' },
     })
   }
+  const rival = intent.op === 'create' ? ws.linkIn(intent.personId, connection.name) : undefined
+  if (rival && rival.state !== 'gone' && rival.recordId !== record.id) {
+    // While we were creating it, the person came to have another record there: two, and an operator decides.
+    ws.saveLink({
+      ...(link ?? blankLink(connection.name, record.id)),
+      fields: mapped(connection.lens, record.fields),
+      rev: record.rev,
+      state: 'ambiguous',
+      candidates: [intent.personId],
+      reason: SECOND_RECORD,
+      keys: keysOf(connection.lens.get(record.fields), rules.catalogue),
+    })
+    return settled('done', { answer: { id: record.id, rev: record.rev } })
+  }
   const returned = mapped(connection.lens, record.fields)
   const before: Link = link ?? blankLink(connection.name, record.id)
   const created = intent.op === 'create'
-  const others = created ? [] : strangeFields(connection, before, intent, returned)
-  const fields: JsonObject = created ? returned : { ...before.fields, ...pick(returned, intent.fields) }
+  const others = strangeFields(connection, before, intent, returned)
+  const written = created ? returned : { ...before.fields, ...pick(returned, intent.fields) }
+  // What somebody else has made of our own write since is not in agreement yet: it is heard as an edit over what we sent.
+  const unheard = others.map((field) => [field, intent.fields[field] ?? (created ? null : before.fields[field]) ?? null])
+  const fields: JsonObject = { ...written, ...Object.fromEntries(unheard) }
   const rewrites = rewritesOf(before.rewrites, intent.fields, fields)
   logRewrites(ws, rules, connection, intent, fields, record.id, now_ms)
   const base_ms = { ...before.base_ms }
@@ -117,9 +135,11 @@ function planOn(
   rev: string | null,
 ): void {
   const open = ws.openIntent(intent.personId, connection.name)
+  if (open?.op === 'update') return ws.intend({ ...open, rev })
   if (open) {
-    if (open.op === 'update') ws.intend({ ...open, rev })
-    return
+    // It was planned when this one was not known to be on its way.
+    ws.withdraw(intent.personId, connection.name)
+    return ws.markUnplanned(intent.personId)
   }
   const person = ws.person(intent.personId)
   if (!person) return
@@ -159,7 +179,7 @@ function settleFailed(
 /** The record is read again as soon as possible; what it says decides what is planned next. */
 function reread(ws: Workspace, connection: ConnectionRules, intent: Intent, settlement: Settlement): Settlement {
   const link = intent.recordId === null ? undefined : ws.link(connection.name, intent.recordId)
-  if (link && !link.recheck) ws.saveLink({ ...link, recheck: true })
+  if (link && !link.recheck && link.state !== 'gone') ws.saveLink({ ...link, recheck: true })
   ws.markUnplanned(intent.personId)
   return settlement
 }
@@ -180,14 +200,38 @@ function blankLink(connection: string, recordId: string): Link {
   }
 }
 
-/** Fields that we did not write and that the answer says differently from the shadow: somebody else's edit, not heard yet. */
+/**
+ * Fields in the answer that are somebody else's edit, not heard yet: what we did not write and differs from the shadow; and,
+ * where the answer is to a repeated write, what is unlike anything that an app would make of our own value.
+ */
 function strangeFields(connection: ConnectionRules, link: Link, intent: Intent, returned: JsonObject): string[] {
-  return connection.lens.appFields.filter(
-    (field) =>
-      intent.fields[field] === undefined &&
-      returned[field] !== undefined &&
-      !sameJson(returned[field], link.fields[field] ?? null),
-  )
+  return connection.lens.appFields.filter((field) => {
+    const got = returned[field]
+    if (got === undefined) return false
+    const sent = intent.fields[field]
+    if (sent !== undefined) return intent.attempts > 1 && !sameJson(got, sent) && !looksRewritten(sent, got)
+    return intent.op === 'create' ? !isBlank(got) : !sameJson(got, link.fields[field] ?? null)
+  })
+}
+
+/**
+ * Whether `got` is what an app may have made of `sent` by itself: other case, spacing or punctuation, cut short. For lists,
+ * element by element.
+ */
+export function looksRewritten(sent: Json, got: Json): boolean {
+  if (Array.isArray(sent) && Array.isArray(got)) {
+    return sent.length === got.length && sent.every((item, index) => looksRewritten(item, got[index] ?? null))
+  }
+  if (isObject(sent) && isObject(got)) {
+    return Object.keys({ ...sent, ...got }).every((key) => looksRewritten(sent[key] ?? null, got[key] ?? null))
+  }
+  if (typeof sent !== 'string' || typeof got !== 'string') return sameJson(sent, got) || (isBlank(sent) && isBlank(got))
+  const bare = (text: string): string => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '')
+  return bare(got) === bare(sent) || (bare(got) !== '' && bare(sent).startsWith(bare(got)))
+}
+
+function isObject(value: Json): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function pick(returned: JsonObject, sent: JsonObject): JsonObject {
@@ -228,7 +272,9 @@ export function judgeUncertain(link: Link | undefined, intent: Intent, record: A
   const names = Object.keys(intent.fields)
   const holds = (field: string, value: Json | undefined): boolean =>
     sameJson(record.fields[field] ?? null, value ?? null)
-  if (names.every((field) => holds(field, intent.fields[field]))) return { kind: 'written', record }
+  const made = (field: string): boolean =>
+    holds(field, intent.fields[field]) || looksRewritten(intent.fields[field] ?? null, record.fields[field] ?? null)
+  if (names.every(made)) return { kind: 'written', record }
   if (link && names.every((field) => holds(field, link.fields[field]))) return { kind: 'not-written' }
   return { kind: 'overtaken' }
 }

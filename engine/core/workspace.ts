@@ -29,7 +29,6 @@ export class Workspace {
   readonly #withdrawn = new Map<string, { personId: string; connection: string }>()
   readonly #tallies = new Map<string, Tally>()
   readonly #unplanned = new Set<string>()
-  readonly #planned = new Set<string>()
 
   constructor(hood: Neighbourhood) {
     for (const person of hood.people) this.#people.set(person.id, person)
@@ -141,10 +140,6 @@ export class Workspace {
     this.#unplanned.add(personId)
   }
 
-  markPlanned(personId: string): void {
-    this.#planned.add(personId)
-  }
-
   /** People that were changed or touched: those whose plan may differ now. */
   get touchedPeople(): string[] {
     return [...this.#touched]
@@ -159,10 +154,19 @@ export class Workspace {
       conflicts: [...this.#changedConflicts.values()],
       intents: [...this.#intents.values()],
       withdrawn: [...this.#withdrawn.values()],
-      unplanned: [...this.#unplanned].filter((id) => !this.#planned.has(id)),
-      planned: [...this.#planned],
+      unplanned: [...this.#unplanned],
+      seen: this.#seen(),
       tallies: [...this.#tallies.values()],
     }
+  }
+
+  /** Whoever is planned without being changed: the plan holds only for the person that was looked at. */
+  #seen(): { id: string; version: number }[] {
+    const planned = new Set([...this.#intents.values(), ...this.#withdrawn.values()].map((item) => item.personId))
+    return [...planned]
+      .filter((id) => !this.#changedPeople.has(id))
+      .flatMap((id) => this.#people.get(id) ?? [])
+      .map(({ id, version }) => ({ id, version }))
   }
 
   #keepLink(link: Link): void {

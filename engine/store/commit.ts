@@ -1,11 +1,12 @@
 import type { Commit, CommitResult, Conflict, Link, Settlement } from '../core/ports/store.ts'
+import type { Person } from '../core/person.ts'
 import { type Database, type Param, StatementError } from './database.ts'
 import { bucketOf, checkOpen, heldFor } from './promises.ts'
 import { changeRow, conflictRow, intentRow, linkRow, personRow } from './rows.ts'
 
 const COMMIT = {
   name: 'commit',
-  text: 'select kith.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as result',
+  text: 'select kith.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) as result',
 }
 
 /** See migrations/0002-commit.ts for what happens in which order. Each batch is sorted, so that two commits never deadlock. */
@@ -14,31 +15,48 @@ export async function commit(database: Database, commit: Commit): Promise<Commit
   const { feed, people = [], links = [], settlements = [] } = commit
   const peopleById = people.toSorted((a, b) => order(a.id, b.id))
   const linksByKey = links.toSorted(byRecord)
+  const [newPeople, knownPeople] = [peopleById.filter(isNew), peopleById.filter(isKnown)]
+  const [newLinks, knownLinks] = [linksByKey.filter(isNew), linksByKey.filter(isKnown)]
+  const seen = seenWith(commit.seen ?? [], knownPeople)
+  const counts = [newPeople, knownPeople, newLinks, knownLinks, seen].map((set) => String(set.length))
   const params: Param[] = [
     feed ? { json: { ...feed, has_cursor: 'cursor' in feed, read_with: feed.readWith } } : null,
     commit.matchRound ?? null,
-    batch(peopleById.filter(isNew).map(personRow)),
-    batch(peopleById.filter(isKnown).map(personRow)),
-    batch(linksByKey.filter(isNew).map(linkRow)),
-    batch(linksByKey.filter(isKnown).map(linkRow)),
+    batch(newPeople.map(personRow)),
+    batch(knownPeople.map(personRow)),
+    batch(newLinks.map(linkRow)),
+    batch(knownLinks.map(linkRow)),
     batch(commit.changes?.map(changeRow)),
     batch(commit.conflicts?.toSorted(byCell).map(conflictRow)),
     batch(commit.withdrawn?.toSorted(byPerson).map((one) => ({ person_id: one.personId, connection: one.connection }))),
     batch(commit.intents?.toSorted(byPerson).map(intentRow)),
     batch(settlements.toSorted((a, b) => order(a.intentId, b.intentId)).map(settlementRow)),
     texts(settlements.map((settlement) => settlement.intentId)),
-    texts(commit.planned),
+    batch(commit.planned?.map(({ personId, mark }) => ({ person_id: personId, mark }))),
     texts(commit.unplanned),
     batch(tallyRows(commit)),
+    batch(seen),
   ]
   if (params.every((param) => param === null)) return { kind: 'committed' }
   try {
-    const { rows } = await database.run(COMMIT, params)
+    const { rows } = await database.run(COMMIT, [counts, ...params])
     return { kind: rows[0]?.result as CommitResult['kind'] }
   } catch (error) {
     if (error instanceof StatementError && error.lost) return { kind: 'lost' }
     throw error
   }
+}
+
+/** The people looked at, and those to be written with them; empty where nobody is only looked at. */
+function seenWith(
+  seen: NonNullable<Commit['seen']>,
+  written: readonly Person[],
+): { readonly id: string; readonly version: number }[] {
+  if (seen.length === 0) return []
+  const ids = new Set(written.map((person) => person.id))
+  return [...seen.filter((one) => !ids.has(one.id)), ...written]
+    .map(({ id, version }) => ({ id, version }))
+    .sort((a, b) => order(a.id, b.id))
 }
 
 function settlementRow(settlement: Settlement): { [column: string]: unknown } {
@@ -71,7 +89,7 @@ function batch(rows: readonly unknown[] | undefined): Param {
 }
 
 function texts(list: readonly string[] | undefined): Param {
-  return list === undefined || list.length === 0 ? null : list.toSorted(order)
+  return list === undefined || list.length === 0 ? null : [...new Set(list)].sort(order)
 }
 
 function isNew(one: { readonly version: number }): boolean {

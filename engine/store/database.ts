@@ -24,6 +24,7 @@ const SESSION =
 const DEADLOCK = '40P01'
 const SERIALIZATION = '40001'
 const UNIQUE = '23505'
+const EXCLUSION = '23P01'
 /** Raised by `kith.commit`. */
 const LOST = 'KTH01'
 
@@ -86,7 +87,7 @@ export class StatementError extends Error {
 
   /** Whether another transaction got there first: to be decided anew. */
   get lost(): boolean {
-    return this.deadlocked || this.code === LOST || this.code === UNIQUE
+    return this.deadlocked || this.code === LOST || this.code === UNIQUE || this.code === EXCLUSION
   }
 }
 

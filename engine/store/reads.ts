@@ -1,6 +1,6 @@
 import type { JsonObject } from '../core/json.ts'
 import type { Person } from '../core/person.ts'
-import type { Conflict, ConnectionCounts, Link, LogEntry, Store } from '../core/ports/store.ts'
+import type { Conflict, ConnectionCounts, Link, LogEntry, Store, Unplanned } from '../core/ports/store.ts'
 import type { Database, Param } from './database.ts'
 import { PAGE_ROWS } from './outbox.ts'
 import {
@@ -97,19 +97,26 @@ select connection, state, count(*) from kith.intent group by connection, state`,
   return all
 }
 
-export async function unplanned(database: Database, limit: number): Promise<string[]> {
+export async function unplanned(database: Database, limit: number): Promise<Unplanned[]> {
   const { rows } = await database.run(
-    { name: 'unplanned', text: 'select person_id from kith.unplanned order by person_id limit $1' },
+    {
+      name: 'unplanned',
+      text: `select u.person_id, u.mark from kith.unplanned u
+where not exists (
+  select from kith.intent i where i.person_id = u.person_id and case when i.state = 'sending' then true end offset 0)
+order by u.person_id limit $1`,
+    },
     [limit],
   )
-  return rows.map((row) => row.person_id as string)
+  return rows.map((row) => ({ personId: row.person_id as string, mark: row.mark as number }))
 }
 
 /** Whoever is written while this runs carries a flag already, or was decided under the new rules. */
 export async function replanAll(database: Database): Promise<number> {
   const { rows } = await database.run({
     text: `with flagged as (
-  insert into kith.unplanned (person_id) select id from kith.person order by id on conflict do nothing
+  insert into kith.unplanned (person_id) select id from kith.person order by id
+  on conflict (person_id) do update set mark = excluded.mark
 )
 select count(*) as count from kith.person`,
   })

@@ -1,6 +1,6 @@
 import type { Failure } from '../core/failure.ts'
 import type { Json, JsonObject } from '../core/json.ts'
-import type { Person } from '../core/person.ts'
+import type { Cell, Person, Rule } from '../core/person.ts'
 import type {
   Change,
   Conflict,
@@ -35,7 +35,7 @@ export function personFrom(row: Row): Person {
   const person: Person = {
     id: row.id as string,
     version: row.version as number,
-    cells: row.cells as unknown as Person['cells'],
+    cells: cellsFrom(row.cells as { [cell: string]: PackedCell }),
     state: row.state as Person['state'],
   }
   return row.merged_into === null ? person : { ...person, mergedInto: row.merged_into as string }
@@ -47,9 +47,32 @@ export function personRow(person: Person): Row {
     version: person.version,
     state: person.state,
     merged_into: person.mergedInto,
-    cells: person.cells,
+    cells: packed(person.cells),
     search: searchText(person),
   }
+}
+
+/**
+ * A cell without the names of its members: value, stamp (time, connection), rule and, where there are any, flips. Cells are
+ * most of what is stored and sent, and the names would be half of them.
+ */
+type PackedCell = readonly [Json, number, string, Rule, Cell['flips']?]
+
+function packed(cells: Person['cells']): { [cell: string]: PackedCell } {
+  const all: { [cell: string]: PackedCell } = {}
+  for (const [name, { value, stamp, rule, flips }] of Object.entries(cells)) {
+    all[name] = flips === undefined ? [value, stamp.at, stamp.by, rule] : [value, stamp.at, stamp.by, rule, flips]
+  }
+  return all
+}
+
+function cellsFrom(all: { [cell: string]: PackedCell }): Person['cells'] {
+  const cells: { [cell: string]: Cell } = {}
+  for (const [name, [value, at, by, rule, flips]] of Object.entries(all)) {
+    const cell: Cell = { value, stamp: { at, by }, rule }
+    cells[name] = flips === undefined ? cell : { ...cell, flips }
+  }
+  return cells
 }
 
 export function linkFrom(row: Row): Link {

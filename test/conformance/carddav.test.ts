@@ -158,7 +158,8 @@ if (hasRadicale) {
       editable: 'TITLE',
       bystander: 'FN',
       multiline: 'NOTE',
-      many: 30,
+      // It answers in one page, however many there are.
+      many: 12,
       secrets: ['Enchantress'],
     })
   })

@@ -22,7 +22,9 @@ export const STORM: Weather = { faults: true, crashes: true, queueLoss: true, hu
 export interface Outcome {
   readonly seed: number
   readonly violations: readonly string[]
-  /** A digest of everything that happened, in order (I14). */
+  /** Everything that happened, in order. */
+  readonly trace: readonly string[]
+  /** A digest of the trace (I14). */
   readonly digest: string
 }
 
@@ -57,7 +59,7 @@ export async function run(seed: number, weather: Weather = STORM): Promise<Outco
     found.push(`the run broke: ${error instanceof Error ? error.stack : String(error)}`)
   }
   const digest = createHash('sha256').update(world.scheduler.trace.join('\n')).digest('hex')
-  return { seed, violations: found, digest }
+  return { seed, violations: found, trace: world.scheduler.trace, digest }
 }
 
 function drawPlan(random: Random): WorldPlan {
@@ -135,7 +137,15 @@ export async function fairWeather(world: World): Promise<void> {
     if (rest && world.writes.size === 0 && round > 0 && !(await somethingUnsettled(world.runtimeWithoutGates()))) return
     world.advance(16 * 60_000)
   }
-  throw new Error('I1 the world does not come to rest')
+  const { store } = world
+  const left = {
+    due: await store.due(Number.MAX_SAFE_INTEGER),
+    writes: [...world.writes],
+    unplanned: await store.unplanned(5),
+    rechecks: await store.rechecks(5),
+    staged: (await store.staged(5)).links,
+  }
+  throw new Error(`I1 the world does not come to rest: ${JSON.stringify(left)}`)
 }
 
 /** I2: once more over a world at rest: nothing is written, nothing planned, no record read again. */
@@ -177,12 +187,14 @@ class Diary {
     if (ids.length === 0 || random.chance(0.15)) return this.add(name, random.below(24))
     const id = random.pick(ids)
     if (random.chance(0.08)) {
+      this.#world.note(`human in ${name}: removes ${id}`)
       app.remove(id)
       this.#forget(name, id)
     } else if (random.chance(0.06) && ids.length > 1) {
       const winner = random.pick(ids.filter((other) => other !== id))
       this.#forget(name, id)
       this.#forget(name, winner)
+      this.#world.note(`human in ${name}: merges ${id} into ${winner}`)
       this.#world.humanMade.add(`${name} ${app.merge(id, winner)}`)
     } else {
       const before = app.peek(id)?.fields ?? {}
@@ -196,6 +208,7 @@ class Diary {
     const lens = this.#world.rules.connections.get(name)?.lens
     const record = this.#world.app(name).peek(id)
     if (!lens || !record) return
+    this.#world.note(`human in ${name}: ${id} ${JSON.stringify(record.fields)}`)
     this.#forget(name, id)
     this.#entries.push({ app: name, id, cells: lens.get(record.fields) })
   }

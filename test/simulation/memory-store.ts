@@ -17,6 +17,7 @@ import type {
   Neighbourhood,
   Settlement,
   Store,
+  Unplanned,
 } from '../../engine/core/ports/store.ts'
 import { bucketOf, checkOpen, heldFor } from '../../engine/store/promises.ts'
 import { searchQuery, searchText } from '../../engine/store/search.ts'
@@ -41,7 +42,8 @@ export class MemoryStore implements Store {
   readonly #connections = new Map<string, ConnectionState>()
   readonly #facts = new Map<string, Json>()
   readonly #people = new Map<string, Person>()
-  readonly #unplanned = new Set<string>()
+  readonly #unplanned = new Map<string, number>()
+  #marks = 0
   /** Connection, record id. */
   readonly #links = new Map<string, Map<string, Link>>()
   readonly #linksOfPerson = new Map<string, Set<Link>>()
@@ -145,12 +147,18 @@ export class MemoryStore implements Store {
     return holders.flat()
   }
 
-  async unplanned(limit: number): Promise<string[]> {
-    return [...this.#unplanned].sort(order).slice(0, limit)
+  async unplanned(limit: number): Promise<Unplanned[]> {
+    const idle = [...this.#unplanned].filter(
+      ([id]) => ![...(this.#slots.get(id)?.values() ?? [])].some((slot) => slot.sending),
+    )
+    return idle
+      .sort(([a], [b]) => order(a, b))
+      .slice(0, limit)
+      .map(([personId, mark]) => ({ personId, mark }))
   }
 
   async replanAll(): Promise<number> {
-    for (const id of this.#people.keys()) this.#unplanned.add(id)
+    for (const id of this.#people.keys()) this.#flag(id)
     return this.#people.size
   }
 
@@ -184,8 +192,10 @@ export class MemoryStore implements Store {
     for (const settlement of settlements) this.#settle(settlement)
     for (const change of commit.changes ?? []) this.#log.push({ ...change, id: ++this.#logged })
     for (const conflict of commit.conflicts ?? []) this.#putConflict(conflict)
-    for (const id of commit.planned ?? []) this.#unplanned.delete(id)
-    for (const id of commit.unplanned ?? []) this.#unplanned.add(id)
+    for (const { personId, mark } of commit.planned ?? []) {
+      if (this.#unplanned.get(personId) === mark) this.#unplanned.delete(personId)
+    }
+    for (const id of new Set(commit.unplanned ?? [])) this.#flag(id)
     for (const { connection, what, count, at_ms } of commit.tallies ?? []) {
       const bucket_ms = bucketOf(at_ms)
       const key = JSON.stringify([connection, what, bucket_ms])
@@ -244,7 +254,10 @@ export class MemoryStore implements Store {
       'held',
       filter,
       (intent) => reason === undefined || intent.held === reason,
-      ({ held: _, ...intent }) => ({ ...intent, state: 'pending', released: true }),
+      (intent) => {
+        const { held: _held, ...rest } = intent
+        return { ...rest, state: 'pending', released: true }
+      },
     )
   }
 
@@ -355,10 +368,16 @@ export class MemoryStore implements Store {
     return feed.pass === state.pass && feed.chunk === state.chunk + 1 ? 'committed' : 'early'
   }
 
-  #loses({ matchRound, people = [], links = [], intents = [], withdrawn = [] }: Commit): boolean {
+  #flag(personId: string): void {
+    this.#unplanned.set(personId, ++this.#marks)
+  }
+
+  #loses({ matchRound, people = [], seen = [], links = [], intents = [], withdrawn = [] }: Commit): boolean {
     if (matchRound !== undefined && matchRound !== this.#round) return true
-    if (people.some((person) => (this.#people.get(person.id)?.version ?? 0) !== person.version)) return true
+    if ([...people, ...seen].some((person) => (this.#people.get(person.id)?.version ?? 0) !== person.version))
+      return true
     if (links.some((link) => (this.#link(link.connection, link.recordId)?.version ?? 0) !== link.version)) return true
+    if (this.#linksTwice(links)) return true
     // An id that another intent has: what was to be replaced is under way by now.
     return intents.some((intent) => {
       const holder = this.#intentsById.get(intent.id)
@@ -367,6 +386,21 @@ export class MemoryStore implements Store {
         (one) => one.personId === holder.personId && one.connection === holder.connection,
       )
       return holder.state === 'sending' || !freed
+    })
+  }
+
+  /** Whether a person would have two linked records in one connection. */
+  #linksTwice(links: readonly Link[]): boolean {
+    const coming = new Map(links.map((link) => [`${link.connection}\n${link.recordId}`, link]))
+    return links.some((link) => {
+      if (link.state !== 'linked' || link.personId === null) return false
+      const kept = [...(this.#linksOfPerson.get(link.personId) ?? [])].filter(
+        (other) => !coming.has(`${other.connection}\n${other.recordId}`),
+      )
+      const rivals = [...kept, ...links].filter(
+        (other) => other.state === 'linked' && other.personId === link.personId && other.connection === link.connection,
+      )
+      return rivals.length > 1
     })
   }
 

@@ -3,6 +3,7 @@ import { MemoryApp } from '../../connectors/memory/app.ts'
 import { MemoryConnector } from '../../connectors/memory/index.ts'
 import type { Quirks } from '../../connectors/memory/quirks.ts'
 import type { Connector } from '../../engine/core/ports/connector.ts'
+import type { Intent } from '../../engine/core/ports/store.ts'
 import type { ConnectionRules, Policy, Rules } from '../../engine/core/rules.ts'
 import { applyChunk } from '../../workers/apply.ts'
 import { deliver } from '../../workers/deliver.ts'
@@ -10,6 +11,7 @@ import { pullConnection } from '../../workers/pull.ts'
 import { APPROVED, type Chunk, type Queue, type Runtime } from '../../workers/runtime.ts'
 import { settleHousehold } from '../../workers/settle.ts'
 import { sweep } from '../../workers/sweep.ts'
+import { PATIENT_ATTEMPTS } from '../../workers/apply.ts'
 import { gatedStore } from './gates.ts'
 import { MemoryStore } from './memory-store.ts'
 import type { Random } from './random.ts'
@@ -30,7 +32,7 @@ export interface WorldPlan {
 type Job =
   | { readonly kind: 'pull' | 'deliver'; readonly connection: string }
   | { readonly kind: 'settle' }
-  | { readonly kind: 'apply'; readonly chunk: Chunk }
+  | { readonly kind: 'apply'; readonly chunk: Chunk; readonly attempt: number }
 
 /** The middle of the year 2026. */
 const START_MS = 1_780_000_000_000
@@ -128,6 +130,11 @@ export class World {
     })
   }
 
+  /** Something worth a line in the trace. */
+  note(line: string): void {
+    this.scheduler.trace.push(line)
+  }
+
   /** One step: a job is begun, or a task goes on. @returns false when there is nothing to do at all */
   async step(): Promise<boolean> {
     if (this.#jobs.length > 0 && this.scheduler.running < 6 && this.random.chance(0.4)) this.#begin()
@@ -148,7 +155,7 @@ export class World {
   runtime(task: number): Runtime {
     const queue: Queue = {
       wakePull: async (connection) => this.#push({ kind: 'pull', connection }),
-      apply: async (chunk) => this.#push({ kind: 'apply', chunk }),
+      apply: async (chunk) => this.#push({ kind: 'apply', chunk, attempt: 1 }),
       wakeSettle: async () => this.#push({ kind: 'settle' }),
       wakeDeliver: async (connection) => this.#push({ kind: 'deliver', connection }),
     }
@@ -161,7 +168,17 @@ export class World {
       newId: () => `p${++this.#ids}`,
       fingerprint: 'sim',
       log: { info() {}, warn() {}, failure() {} },
-      events: { read() {}, applied() {}, planned() {}, settled() {} },
+      events: {
+        read: () => undefined,
+        applied: (connection, _heard, _unchanged, changes) => {
+          for (const change of changes) this.note(`${change.kind} ${connection} ${JSON.stringify(change)}`)
+        },
+        planned: (intents) => {
+          for (const intent of intents) this.note(`plan ${brief(intent)}`)
+        },
+        settled: (intent, answer, settlement) =>
+          this.note(`settle ${brief(intent)} ${JSON.stringify(answer)} -> ${settlement?.state ?? 'unknown'}`),
+      },
       limits: { chunk_max: 8, lease_ms: 30_000, mergeAttempts_max: 20 },
     }
   }
@@ -200,9 +217,15 @@ export class World {
       case 'settle':
         return forgiving(settleHousehold(runtime))
       case 'apply':
-        if ((await forgiving(applyChunk(runtime, job.chunk, true))) === 'early') this.#jobs.push(job)
+        if ((await forgiving(applyChunk(runtime, job.chunk, job.attempt <= PATIENT_ATTEMPTS))) === 'early') {
+          this.#jobs.push({ ...job, attempt: job.attempt + 1 })
+        }
     }
   }
+}
+
+function brief(intent: Intent): string {
+  return `${intent.id} ${intent.op} ${intent.connection} ${intent.recordId ?? ''} for ${intent.personId} ${JSON.stringify(intent.fields)}`
 }
 
 /** A job that fails because an app could not be read is given up: the next pass, or the sweep, takes its place. */

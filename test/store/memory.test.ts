@@ -1,4 +1,4 @@
 import { MemoryStore } from '../simulation/memory-store.ts'
 import { storeSuite } from './store-suite.ts'
 
-storeSuite('the memory store of the simulation', async () => new MemoryStore())
+storeSuite(async () => new MemoryStore())

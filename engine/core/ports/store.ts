@@ -195,7 +195,8 @@ export interface Settlement {
 
 /**
  * Facts that become true together, or not at all. Every version named is a compare-and-set: if a single one has moved on,
- * nothing is written.
+ * nothing is written. Nor is anything where it would leave a person with two `linked` records in one connection (I4): two
+ * deciders that each gave him one must not both win.
  */
 export interface Commit {
   /** The person as it shall be; `version` is the one that was read. */
@@ -210,13 +211,22 @@ export interface Commit {
   readonly withdrawn?: readonly { readonly personId: string; readonly connection: string }[]
   readonly settlements?: readonly Settlement[]
   readonly feed?: FeedStep
-  /** People whose plan must be made anew (new links, new rules), and people whose plan is now made. */
+  /** People whose plan must be made anew: new links, new rules, a write whose end could not be foreseen. */
   readonly unplanned?: readonly string[]
-  readonly planned?: readonly string[]
+  /** Flags whose plan is made now. One that was raised again meanwhile stays. */
+  readonly planned?: readonly Unplanned[]
+  /** People that the decision rests on without changing them: they must not have moved on either. */
+  readonly seen?: readonly { readonly id: string; readonly version: number }[]
   /** The matching round this commit was decided in: two workers that match at once cannot both win. */
   readonly matchRound?: number
   /** Counters for the brakes: how often something happened in a connection. */
   readonly tallies?: readonly Tally[]
+}
+
+/** A flag that a person's plan is to be made; `mark` grows each time the flag is raised. */
+export interface Unplanned {
+  readonly personId: string
+  readonly mark: number
 }
 
 export interface Tally {
@@ -301,8 +311,8 @@ export interface Store {
   rechecks(limit: number): Promise<{ connection: string; recordId: string }[]>
   /** All records that hold one of the keys, gone ones left out. */
   keyHolders(keys: readonly string[]): Promise<KeyHolder[]>
-  /** People whose plan is to be made. */
-  unplanned(limit: number): Promise<string[]>
+  /** People whose plan is to be made, and who have no write under way, by id. */
+  unplanned(limit: number): Promise<Unplanned[]>
   /** Marks everybody for planning: the rules have changed. Returns how many. */
   replanAll(): Promise<number>
 

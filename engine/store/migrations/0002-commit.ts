@@ -10,9 +10,10 @@
  */
 export const sql = `
 create function kith.commit(
-  p_feed json, p_round bigint, p_people_new json, p_people json, p_links_new json, p_links json, p_changes json,
-  p_conflicts json, p_withdrawn json, p_intents json, p_settlements json, p_settled text[], p_planned text[], p_unplanned text[],
-  p_tallies json
+  p_counts bigint[], p_feed json, p_round bigint, p_people_new json, p_people json, p_links_new json, p_links json, p_changes json,
+  p_conflicts json, p_withdrawn json, p_intents json, p_settlements json, p_settled text[], p_planned json,
+  p_unplanned text[],
+  p_tallies json, p_seen json
 ) returns text language plpgsql as $$
 declare
   step record;
@@ -45,13 +46,23 @@ begin
     if not found then raise exception 'lost' using errcode = 'KTH01'; end if;
   end if;
 
+  -- Whoever is only looked at is locked together with those who are written, in one order.
+  if p_seen is not null then
+    select count(*) into written from (
+      select q.id from json_to_recordset(p_seen) as n(id text, version bigint)
+      cross join lateral (
+        select id from kith.person where id = n.id and version = n.version for no key update offset 0) q
+    ) r;
+    if written <> p_counts[5] then raise exception 'lost' using errcode = 'KTH01'; end if;
+  end if;
+
   if p_people_new is not null then
     insert into kith.person (id, version, state, merged_into, cells, search)
       select r.id, 1, r.state, r.merged_into, r.cells, r.search
       from json_to_recordset(p_people_new) as r(id text, state text, merged_into text, cells json, search text)
       on conflict do nothing;
     get diagnostics written = row_count;
-    if written <> json_array_length(p_people_new) then raise exception 'lost' using errcode = 'KTH01'; end if;
+    if written <> p_counts[1] then raise exception 'lost' using errcode = 'KTH01'; end if;
   end if;
 
   if p_people is not null then
@@ -64,37 +75,51 @@ begin
     ) r
     where p.ctid = r.at and p.version = r.version;
     get diagnostics written = row_count;
-    if written <> json_array_length(p_people) then raise exception 'lost' using errcode = 'KTH01'; end if;
+    if written <> p_counts[2] then raise exception 'lost' using errcode = 'KTH01'; end if;
   end if;
 
   if p_links_new is not null then
-    insert into kith.link (connection, record_id, person_id, state, fields, rev, modified_ms, field_times_ms,
-      base_ms, rewrites, keys, candidates, reason, failure, recheck, version)
-    select r.connection, r.record_id, r.person_id, r.state, r.fields, r.rev, r.modified_ms, r.field_times_ms,
-      r.base_ms, r.rewrites, r.keys, r.candidates, r.reason, r.failure, r.recheck, 1
-    from json_to_recordset(p_links_new) as r(connection text, record_id text, person_id text, state text, fields json,
-      rev text, modified_ms bigint, field_times_ms json, base_ms json, rewrites json, keys text[],
-      candidates text[], reason text, failure json, recheck boolean)
-    on conflict do nothing;
-    get diagnostics written = row_count;
-    if written <> json_array_length(p_links_new) then raise exception 'lost' using errcode = 'KTH01'; end if;
+    with written as (
+      insert into kith.link (connection, record_id, person_id, state, fields, rev, modified_ms, field_times_ms, base_ms,
+        rewrites, keys, candidates, reason, failure, recheck, version)
+      select r.connection, r.record_id, r.person_id, r.state, r.fields, r.rev, r.modified_ms, r.field_times_ms,
+        r.base_ms, r.rewrites, r.keys, r.candidates, r.reason, r.failure, r.recheck, 1
+      from json_to_recordset(p_links_new) as r(connection text, record_id text, person_id text, state text, fields json,
+        rev text, modified_ms bigint, field_times_ms json, base_ms json, rewrites json, keys text[],
+        candidates text[], reason text, failure json, recheck boolean)
+      on conflict (connection, record_id) do nothing
+      returning connection, state
+    ), counted as (
+      insert into kith.count (connection, what, delta)
+      select w.connection, 'records', count(*) from written w where kith.is_record(w.state) group by w.connection
+    )
+    select count(*) into written from written;
+    if written <> p_counts[3] then raise exception 'lost' using errcode = 'KTH01'; end if;
   end if;
 
   if p_links is not null then
-    update kith.link l set
-      person_id = r.person_id, state = r.state, fields = r.fields, rev = r.rev, modified_ms = r.modified_ms,
-      field_times_ms = r.field_times_ms, base_ms = r.base_ms, rewrites = r.rewrites, keys = r.keys, candidates = r.candidates, reason = r.reason,
-      failure = r.failure, recheck = r.recheck, version = l.version + 1
-    from (select n.*, q.at from json_to_recordset(p_links) as n(connection text, record_id text, person_id text, state text, fields json,
-      rev text, modified_ms bigint, field_times_ms json, base_ms json, rewrites json, keys text[],
-      candidates text[], reason text, failure json, recheck boolean, version bigint)
-      cross join lateral (
-        select ctid as at from kith.link
-        where connection = n.connection and record_id = n.record_id and version = n.version offset 0) q
-    ) r
-    where l.ctid = r.at and l.version = r.version;
-    get diagnostics written = row_count;
-    if written <> json_array_length(p_links) then raise exception 'lost' using errcode = 'KTH01'; end if;
+    with written as (
+      update kith.link l set
+        person_id = r.person_id, state = r.state, fields = r.fields, rev = r.rev, modified_ms = r.modified_ms,
+        field_times_ms = r.field_times_ms, base_ms = r.base_ms, rewrites = r.rewrites, keys = r.keys,
+        candidates = r.candidates, reason = r.reason, failure = r.failure, recheck = r.recheck, version = l.version + 1
+      from (
+        select n.*, q.at, q.was
+        from json_to_recordset(p_links) as n(connection text, record_id text, person_id text, state text, fields json,
+          rev text, modified_ms bigint, field_times_ms json, base_ms json, rewrites json, keys text[],
+          candidates text[], reason text, failure json, recheck boolean, version bigint)
+        cross join lateral (
+          select ctid as at, state as was from kith.link
+          where connection = n.connection and record_id = n.record_id and version = n.version offset 0) q
+      ) r
+      where l.ctid = r.at and l.version = r.version
+      returning l.connection, kith.is_record(l.state)::int - kith.is_record(r.was)::int as delta
+    ), counted as (
+      insert into kith.count (connection, what, delta)
+      select w.connection, 'records', sum(w.delta) from written w group by w.connection having sum(w.delta) <> 0
+    )
+    select count(*) into written from written;
+    if written <> p_counts[4] then raise exception 'lost' using errcode = 'KTH01'; end if;
   end if;
 
   if p_withdrawn is not null then
@@ -171,10 +196,13 @@ begin
   end if;
 
   if p_planned is not null then
-    delete from kith.unplanned where person_id = any (p_planned);
+    delete from kith.unplanned u using json_to_recordset(p_planned) as r(person_id text, mark bigint)
+    where u.person_id = any (array(select o.person_id from json_to_recordset(p_planned) as o(person_id text)))
+      and u.person_id = r.person_id and u.mark = r.mark;
   end if;
   if p_unplanned is not null then
-    insert into kith.unplanned (person_id) select r.id from unnest(p_unplanned) as r(id) on conflict do nothing;
+    insert into kith.unplanned (person_id) select r.id from unnest(p_unplanned) as r(id)
+    on conflict (person_id) do update set mark = excluded.mark;
   end if;
 
   if p_tallies is not null then

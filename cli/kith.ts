@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+const [major = 0] = process.versions.node.split('.').map(Number)
+if (major < 24) {
+  process.stderr.write(
+    `kith: this is Node ${process.versions.node}; Kith needs 24 or newer.\n` +
+      'Run it as: npx kith (in the folder of Kith, after npm install, it brings its own Node)\n',
+  )
+  process.exit(1)
+}
+// Only now: what follows is written for the Node that it needs.
+const { main } = await import('./main.ts')
+await main(process.argv)
+
+export {}

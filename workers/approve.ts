@@ -1,0 +1,128 @@
+import { believeDeletion } from '../engine/core/apply.ts'
+import { planPerson } from '../engine/core/plan.ts'
+import type { Link } from '../engine/core/ports/store.ts'
+import { Workspace } from '../engine/core/workspace.ts'
+import { wakeAfter } from './apply.ts'
+import type { Household } from './household.ts'
+import { APPROVED, approvalHold, type Runtime } from './runtime.ts'
+
+/** The fact under which the store keeps the fingerprint of the config that the last whole plan was made with. */
+const PLANNED = 'plan made with'
+
+/** How many deletions are believed in one commit. */
+const ROUND = 100
+
+/**
+ * Brings the approval in line with the config's word for it: where every sync waits (`always`), an approval given once does
+ * not hold on.
+ */
+export async function prepareApproval({ config, store }: Household): Promise<void> {
+  if (config.approval === 'always' && (await store.getFact(APPROVED)) !== null) await store.setFact(APPROVED, null)
+}
+
+/** Remembers that the plan in the store is whole, and was made with the present config. */
+export async function markPlanned({ store, fingerprint }: Household): Promise<void> {
+  await store.setFact(PLANNED, fingerprint)
+}
+
+/** Whether the plan in the store was made with the present config. `none`: there is no plan yet. */
+export async function planStanding({ store, fingerprint }: Household): Promise<'none' | 'other' | 'present'> {
+  const planned = await store.getFact(PLANNED)
+  return planned === null ? 'none' : planned === fingerprint ? 'present' : 'other'
+}
+
+export async function isApproved({ store, fingerprint }: Household): Promise<boolean> {
+  return (await store.getFact(APPROVED)) === fingerprint
+}
+
+/**
+ * Releases exactly what waits for approval, and (unless the config asks every time) approves the config with it.
+ * @returns how many writes were released
+ */
+export async function approvePlan({ config, store, fingerprint }: Household): Promise<number> {
+  if (config.approval !== 'always') await store.setFact(APPROVED, fingerprint)
+  return store.release({}, 'approval')
+}
+
+/** What the brakes hold in one connection, for one reason. */
+export interface BrakeHold {
+  readonly connection: string
+  /** The brake's sentence. */
+  readonly reason: string
+  readonly what: 'create' | 'update' | 'delete' | 'deletions'
+  readonly count: number
+}
+
+/** Everything that brakes hold: writes, and deletions that were heard and not believed. */
+export async function brakeHolds({ store }: Household, connection?: string): Promise<BrakeHold[]> {
+  const found = new Map<string, BrakeHold>()
+  const add = (at: string, reason: string, what: BrakeHold['what']): void => {
+    const key = `${at}\n${reason}\n${what}`
+    found.set(key, { connection: at, reason, what, count: (found.get(key)?.count ?? 0) + 1 })
+  }
+  const only = connection === undefined ? {} : { connection }
+  for await (const intent of store.intents({ ...only, state: 'held' })) {
+    if (isBrake(intent.held)) add(intent.connection, intent.held ?? '', intent.op)
+  }
+  for await (const link of store.links({ ...only, state: 'missing' })) {
+    add(link.connection, link.reason ?? 'brake: deletions', 'deletions')
+  }
+  return [...found.values()]
+}
+
+export function isBrake(held: string | undefined): boolean {
+  return held !== undefined && held.startsWith('brake:')
+}
+
+/**
+ * Lets go what the brakes hold, as named by {@link brakeHolds}: releases the writes, and believes the deletions. What the
+ * deletions lead to elsewhere is planned, and meets the brakes there: nobody has seen that yet.
+ *
+ * @param runtime of a connected household
+ * @returns how many writes were released and how many deletions believed
+ */
+export async function releaseBrakes(runtime: Runtime, holds: readonly BrakeHold[]): Promise<number> {
+  let released = 0
+  for (const { connection, reason, what } of holds) {
+    if (what === 'deletions') continue
+    released += await runtime.store.release({ connection, op: what }, reason)
+    await runtime.queue.wakeDeliver(connection)
+  }
+  const connections = new Set(holds.filter((hold) => hold.what === 'deletions').map((hold) => hold.connection))
+  for (const connection of connections) released += await believeMissing(runtime, connection)
+  return released
+}
+
+async function believeMissing(runtime: Runtime, connection: string): Promise<number> {
+  const ids: string[] = []
+  for await (const link of runtime.store.links({ connection, state: 'missing' })) ids.push(link.recordId)
+  let believed = 0
+  for (let start = 0; start < ids.length; start += ROUND) {
+    believed += await believeRound(runtime, connection, ids.slice(start, start + ROUND))
+  }
+  await runtime.store.saveConnection(connection, { held: null })
+  return believed
+}
+
+async function believeRound(runtime: Runtime, connection: string, ids: readonly string[]): Promise<number> {
+  const rules = runtime.rules.connections.get(connection)
+  if (!rules) return 0
+  for (let attempt = 1; ; attempt++) {
+    const ws = new Workspace(await runtime.store.loadRecords(connection, ids))
+    const missing = ids
+      .map((id) => ws.link(connection, id))
+      .filter((link): link is Link => link?.state === 'missing' && link.personId !== null)
+    const now_ms = runtime.now()
+    for (const link of missing) believeDeletion(ws, rules, link, now_ms)
+    const held = await approvalHold(runtime)
+    const terms = { now_ms, newId: runtime.newId, held, heldFields: new Map<string, string>() }
+    for (const personId of ws.touchedPeople) planPerson(ws, runtime.rules, personId, terms)
+    const commit = ws.commit()
+    if ((await runtime.store.commit(commit)).kind === 'committed') {
+      runtime.events.planned(commit.intents ?? [])
+      await wakeAfter(runtime, commit, false)
+      return missing.length
+    }
+    if (attempt >= runtime.limits.mergeAttempts_max) throw new Error('the records are changing just now; try again')
+  }
+}

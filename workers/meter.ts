@@ -1,0 +1,89 @@
+import type { App } from '../connectors/app.ts'
+import { apps as registry } from '../connectors/registry.ts'
+import type { Connector } from '../engine/core/ports/connector.ts'
+
+interface Counted {
+  readonly requests: () => number
+}
+
+/**
+ * Counts what Kith asks of each connection's app: requests where the connector counts them itself, else calls of its methods
+ * (a file read, a file written).
+ */
+export class Meter {
+  /** The registry's apps, counted. */
+  readonly apps: ReadonlyMap<string, App>
+  readonly #counted = new Map<string, Counted[]>()
+
+  constructor(apps: ReadonlyMap<string, App> = registry) {
+    this.apps = new Map([...apps].map(([name, app]) => [name, this.#metered(app)]))
+  }
+
+  /** Calls made for a connection so far. */
+  calls(connection: string): number {
+    return (this.#counted.get(connection) ?? []).reduce((sum, item) => sum + item.requests(), 0)
+  }
+
+  #metered(app: App): App {
+    return {
+      ...app,
+      account: (options, context) => app.account(options, context),
+      connect: (options, context) => {
+        const connector = app.connect(options, context)
+        const known = this.#counted.get(context.connection) ?? []
+        this.#counted.set(context.connection, known)
+        const requests = requestsOf(connector)
+        if (requests) {
+          known.push({ requests })
+          return connector
+        }
+        let calls = 0
+        known.push({ requests: () => calls })
+        return counting(connector, () => void calls++)
+      },
+    }
+  }
+}
+
+/** Connectors that speak HTTP count their requests. */
+function requestsOf(connector: Connector): (() => number) | null {
+  const { stats } = connector as { stats?: unknown }
+  if (typeof stats !== 'function') return null
+  return () => (stats as () => { requests?: number }).call(connector).requests ?? 0
+}
+
+function counting(connector: Connector, count: () => void): Connector {
+  const { find, watch } = connector
+  return {
+    app: connector.app,
+    get capabilities() {
+      return connector.capabilities
+    },
+    check(signal) {
+      count()
+      return connector.check(signal)
+    },
+    pull(cursor, signal) {
+      count()
+      return connector.pull(cursor, signal)
+    },
+    read(ids, signal) {
+      count()
+      return connector.read(ids, signal)
+    },
+    write(requests, signal) {
+      count()
+      return connector.write(requests, signal)
+    },
+    ...(find
+      ? {
+          find(create, signal) {
+            count()
+            return find.call(connector, create, signal)
+          },
+        }
+      : {}),
+    ...(watch ? { watch: (hint) => watch.call(connector, hint) } : {}),
+    close: () => connector.close(),
+  }
+}
