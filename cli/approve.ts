@@ -16,7 +16,7 @@ import { EXIT, OperatorError } from './errors.ts'
 import { count } from './output.ts'
 import { reportRun, waitingForApproval } from './run-report.ts'
 import { atWork, leading, withHousehold } from './session.ts'
-import { runHousehold } from './sync.ts'
+import { runHousehold } from './run.ts'
 import { Tally } from './tally.ts'
 
 interface ApproveOptions {

@@ -1,81 +1,73 @@
-import type { Command } from 'commander'
-import { databaseElsewhere, FolderError, makeFolder, type Folder } from './demo/folder.ts'
+import { EXIT_CODES, type Context, type Register } from './context.ts'
+import { databaseElsewhere, makeFolder, type Folder } from './demo/folder.ts'
 import { Demo, type Summary } from './demo/run.ts'
-import { duration, makeScreen, type Screen } from './demo/screen.ts'
+import { duration, Screen } from './demo/screen.ts'
+import { EXIT, OperatorError } from './errors.ts'
 
 interface DemoOptions {
   readonly dir?: string
   readonly watch?: boolean
-  readonly json?: boolean
 }
 
 /** The demo takes some seconds; whatever keeps it this long will not come. */
 const DEMO_MS_MAX = 120_000
 
-export function registerDemo(program: Command): void {
+export const registerDemo: Register = (program, run) => {
   program
     .command('demo')
     .description(
-      'show Kith at work on invented people: a sheet, a folder of vCards and a CardDAV server, all made here',
+      'Shows Kith at work on invented people: a sheet, a folder of vCards and a CardDAV server, all made here.',
     )
     .option('--dir <folder>', 'make everything in this folder, new or empty, rather than in a temporary one')
     .option('--watch', 'keep running at the end, and show every change as it happens, until Ctrl-C')
-    .option('--json', 'print one summary for scripts instead')
-    .action(async (options: DemoOptions) => {
-      process.exitCode = await demo(options)
-    })
+    .addHelpText(
+      'after',
+      `
+Needs no config, no server and no account, and touches nothing outside its folder.
+
+Examples:
+  kith demo
+  kith demo --watch
+  kith demo --dir ./try --json | jq .agreement
+${EXIT_CODES}`,
+    )
+    .action((options: DemoOptions, command) => run(command, (context) => demo(context, options)))
 }
 
-/** @returns the exit code: 0 done, 1 it failed or cannot use the folder, 130 ended by a signal before it was done */
-export async function demo(options: DemoOptions): Promise<number> {
-  const screen = makeScreen(process.stdout, options.json === true)
-  const interrupt = new AbortController()
-  const stop = (): void => {
-    // The second time it is meant: the database ends with this process in any case.
-    if (interrupt.signal.aborted) process.exit(130)
-    interrupt.abort(new InterruptError())
-  }
-  for (const signal of SIGNALS) process.on(signal, stop)
-  try {
-    return await inFolder(await makeFolder(options.dir), options, screen, interrupt.signal)
-  } catch (error) {
-    if (error instanceof InterruptError) return 130
-    process.stderr.write(`kith demo: ${error instanceof Error ? error.message : String(error)}\n`)
-    if (!(error instanceof FolderError)) process.stderr.write('Nothing of yours was touched.\n')
-    return 1
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, stop)
-  }
-}
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-class InterruptError extends Error {}
-
-async function inFolder(folder: Folder, options: DemoOptions, screen: Screen, interrupt: AbortSignal): Promise<number> {
-  let summary: Summary | undefined
+async function demo(context: Context, options: DemoOptions): Promise<number> {
+  const { output, signal } = context
+  const watch = options.watch === true
+  const folder = await makeFolder(options.dir)
+  const screen = new Screen(output)
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(tooSlow(folder)), DEMO_MS_MAX)
   let running: Demo | undefined
-  const inTime = new AbortController()
-  const timer = setTimeout(() => inTime.abort(new Error(tooSlow(folder))), DEMO_MS_MAX)
+  let summary: Summary | undefined
   try {
-    running = await Demo.start(folder.path, screen, AbortSignal.any([interrupt, inTime.signal]))
+    running = await Demo.start(folder.path, screen, AbortSignal.any([signal, late.signal]))
     summary = await running.run()
     clearTimeout(timer)
-    if (options.json === true) process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`)
-    showEnd(screen, summary, options.watch === true)
-    if (options.watch === true) await running.watch()
+    if (output.json) await output.print(summary)
+    showEnd(screen, summary, watch)
+    if (watch) await running.watch()
+  } catch (error) {
+    if (!signal.aborted) throw error
   } finally {
     clearTimeout(timer)
     await running?.close()
-    // Half a demo is of no use to anybody, and what is in a folder after a failure helps to find its cause.
-    if (interrupt.aborted && summary === undefined) await folder.remove()
+    // Half a demo is of no use to anybody; after a failure, what is in the folder helps to find its cause.
+    if (signal.aborted && summary === undefined) await folder.remove()
   }
-  await showFiles(screen, folder, options.watch === true)
-  return summary.agreement.agrees ? 0 : 1
+  if (summary === undefined) return EXIT.interrupted
+  await showFiles(screen, folder, watch)
+  return summary.agreement.agrees ? EXIT.done : EXIT.wrong
 }
 
-function tooSlow(folder: Folder): string {
-  return `it did not come to its end within ${duration(DEMO_MS_MAX)}; see ${folder.path}/kith.log`
+function tooSlow({ path }: Folder): OperatorError {
+  return new OperatorError(
+    `the demo did not come to its end within ${duration(DEMO_MS_MAX)}`,
+    `Look at ${path}/kith.log, and please report it.`,
+  )
 }
 
 function showEnd(screen: Screen, summary: Summary, watch: boolean): void {
@@ -88,7 +80,8 @@ function showEnd(screen: Screen, summary: Summary, watch: boolean): void {
     `sheet   ${summary.files.sheet}`,
     `phone   ${summary.files.phone}`,
     `office  ${summary.files.office}`,
-    screen.dim(`        or with a CardDAV program: ${summary.server}, user ada, password lovelace`),
+    screen.dim(`        or with a CardDAV program: ${summary.server.url}`),
+    screen.dim(`        user ${summary.server.username}, password ${summary.server.password}`),
     '',
   )
 }
@@ -96,15 +89,15 @@ function showEnd(screen: Screen, summary: Summary, watch: boolean): void {
 async function showFiles(screen: Screen, folder: Folder, watched: boolean): Promise<void> {
   const elsewhere = await databaseElsewhere(folder.path)
   const paths = [folder.path, ...(elsewhere === null ? [] : [elsewhere])].join(' ')
-  const config = `--config ${folder.path}/kith.yaml`
   screen.heading(watched ? 'Stopped; everything is still there' : 'Now you')
-  if (!watched)
+  if (!watched) {
     screen.say(
       'npx kith demo --watch',
       screen.dim('  keeps running: edit the files with any program, and see what follows'),
     )
+  }
   screen.say(
-    `npx kith why "Zoe Brandt" ${config}`,
+    `npx kith why "Zoë Brandt" --config ${folder.path}/kith.yaml`,
     screen.dim('  every value, where it comes from, and what lost'),
     `rm -r ${paths}`,
     screen.dim('  takes the demo away again'),

@@ -13,7 +13,12 @@ export interface OperationLine {
   readonly person: string
   readonly name: string
   readonly record?: string
-  readonly fields: readonly { readonly field: string; readonly before: Json; readonly after: Json; readonly why: string }[]
+  readonly fields: readonly {
+    readonly field: string
+    readonly before: Json
+    readonly after: Json
+    readonly why: string
+  }[]
   /** For a delete. */
   readonly why?: string
   /** Why it waits, where it does. */
@@ -103,7 +108,15 @@ export async function* conflictsOf(store: Store): AsyncIterable<ConflictLine> {
       conflicts.map((conflict) => conflict.personId),
     )
     for (const { personId, cell, connection, recordId, ours, theirs } of conflicts) {
-      yield { person: personId, name: hood.name(personId), field: fieldOf(cell), connection, record: recordId, ours, theirs }
+      yield {
+        person: personId,
+        name: hood.name(personId),
+        field: fieldOf(cell),
+        connection,
+        record: recordId,
+        ours,
+        theirs,
+      }
     }
   }
 }
@@ -143,8 +156,12 @@ export async function* parkedOf(
     }
   }
   const { connection, personId } = filter
-  for await (const links of batches(store.links({ ...(connection === undefined ? {} : { connection }), broken: true }))) {
-    const wanted = links.filter((link) => link.state !== 'gone' && (personId === undefined || link.personId === personId))
+  for await (const links of batches(
+    store.links({ ...(connection === undefined ? {} : { connection }), broken: true }),
+  )) {
+    const wanted = links.filter(
+      (link) => link.state !== 'gone' && (personId === undefined || link.personId === personId),
+    )
     const hood = await people(
       store,
       wanted.flatMap((link) => link.personId ?? []),

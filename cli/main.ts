@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { registerApprove } from './approve.ts'
 import { registerCheck } from './check.ts'
 import { contextOf, EXIT_CODES, interruptible, type Register, type Run } from './context.ts'
+import { registerDemo } from './demo.ts'
 import { EXIT, explainError } from './errors.ts'
 import { registerInit } from './init.ts'
 import { registerLog } from './log.ts'
@@ -16,6 +17,7 @@ import { registerWorker } from './worker.ts'
 
 /** In the order in which a newcomer needs them. */
 const COMMANDS: readonly Register[] = [
+  registerDemo,
   registerInit,
   registerCheck,
   registerPlan,

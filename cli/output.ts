@@ -48,7 +48,9 @@ async function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
 
 /** Rows under a heading, as wide as they need to be; the last column is not padded. */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heading.map((title, column) => Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(width)))
+  const widths = heading.map((title, column) =>
+    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(width)),
+  )
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell))))
@@ -62,7 +64,8 @@ export function width(text: string): number {
   // oxlint-disable-next-line no-control-regex -- colours are written with control characters
   const plain = text.replace(/\u001b\[\d+m/g, '')
   let columns = 0
-  for (const letter of plain) columns += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/.test(letter) ? 2 : 1
+  for (const letter of plain)
+    columns += /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]/.test(letter) ? 2 : 1
   return columns
 }
 

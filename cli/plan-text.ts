@@ -16,6 +16,13 @@ const SHOWN_MAX = 20
 
 const SIGNS: { readonly [op in Intent['op']]: string } = { create: '+', update: '~', delete: '-' }
 
+/** What was seen of one connection so far. */
+interface Group {
+  readonly name: string
+  shown: number
+  readonly counts: Map<string, number>
+}
+
 /** Prints a plan for people, piece by piece. */
 export class PlanText {
   readonly #output: Output
@@ -32,18 +39,19 @@ export class PlanText {
   /** Grouped by connection, in which order they come. */
   async operations(config: Config, operations: AsyncIterable<Operation>): Promise<void> {
     const output = this.#output
-    let group: { name: string; shown: number; counts: Map<string, number> } | null = null
-    const end = async (): Promise<void> => {
+    let group: Group | undefined
+    const end = async (group: Group | undefined): Promise<void> => {
       if (!group) return
       const rest = [...group.counts.values()].reduce((sum, number) => sum + number, 0) - group.shown
-      if (rest > 0) await output.say(output.dim(`  … and ${count(rest, 'more record', 'more records')}; --all shows them`))
+      if (rest > 0)
+        await output.say(output.dim(`  … and ${count(rest, 'more record', 'more records')}; --all shows them`))
       const sums = [...group.counts].map(([op, number]) => `${number.toLocaleString('en-GB')} to ${op}`)
       await output.say(`  ${sums.join(', ')}\n`)
     }
     for await (const operation of operations) {
       const { connection, op } = operation.intent
       if (group?.name !== connection) {
-        await end()
+        await end(group)
         group = { name: connection, shown: 0, counts: new Map() }
         await output.say(output.bold(connection) + modeNote(config, connection))
       }
@@ -53,7 +61,7 @@ export class PlanText {
       group.shown++
       await this.#operation(operation)
     }
-    await end()
+    await end(group)
   }
 
   async #operation({ intent, name, line }: Operation): Promise<void> {
@@ -137,7 +145,9 @@ export class PlanText {
       if (number <= this.#shown_max) await output.say(`  ${show(line)}`)
     }
     if (number > this.#shown_max) {
-      await output.say(output.dim(`  … and ${(number - this.#shown_max).toLocaleString('en-GB')} more; --all shows them`))
+      await output.say(
+        output.dim(`  … and ${(number - this.#shown_max).toLocaleString('en-GB')} more; --all shows them`),
+      )
     }
     if (number > 0) await output.say(advice === '' ? '' : `${advice}\n`)
   }

@@ -15,7 +15,10 @@ export class Progress {
     const format = ' {bar} {value}/{total} written, {read} read'
     this.#bar =
       process.stderr.isTTY === true
-        ? new SingleBar({ format, stream: process.stderr, clearOnComplete: true, hideCursor: true }, Presets.shades_grey)
+        ? new SingleBar(
+            { format, stream: process.stderr, clearOnComplete: true, hideCursor: true },
+            Presets.shades_grey,
+          )
         : null
     this.#bar?.start(0, 0, { read: 0 })
   }

@@ -1,4 +1,3 @@
-import type { ConnectionState, Store } from '../engine/core/ports/store.ts'
 import type { Household } from '../workers/household.ts'
 import { brakeHolds, isBrake } from '../workers/approve.ts'
 import type { Meter } from '../workers/meter.ts'
@@ -29,7 +28,8 @@ export async function reportRun(
   const rows = config.connections.map((item) => {
     return [item.name, tally.of(item, counts.get(item.name), meter.calls(item.name))] as const
   })
-  const conflicts = await Array.fromAsync(conflictsOf(store))
+  const conflicts: ConflictLine[] = []
+  for await (const line of conflictsOf(store)) conflicts.push(line)
   const waiting = await waitingForApproval(household)
   const brakes = await brakeHolds(household)
   const held = waiting > 0 || brakes.length > 0
@@ -41,7 +41,9 @@ export async function reportRun(
   for (const line of conflicts) await output.say(conflictLine(line))
   if (conflicts.length > 0) await output.say('Settle a conflict by writing one of the two values into both apps.')
   for (const { connection, reason, what, count: number } of brakes) {
-    await output.say(output.yellow(`${connection}: ${count(number, what === 'deletions' ? 'deletion' : what)} held, ${reason}`))
+    await output.say(
+      output.yellow(`${connection}: ${count(number, what === 'deletions' ? 'deletion' : what)} held, ${reason}`),
+    )
   }
   if (brakes.length > 0) await output.say('See them with: kith plan. Let them go with: kith approve --brakes')
   if (waiting > 0) {
@@ -76,10 +78,4 @@ export async function waitingForApproval({ store }: Household): Promise<number> 
   let waiting = 0
   for await (const intent of store.intents({ state: 'held' })) if (!isBrake(intent.held)) waiting++
   return waiting
-}
-
-/** The brake's sentence for deletions heard from a connection, as long as any of them is held. */
-export async function deletionBrake(store: Store, state: ConnectionState): Promise<string | null> {
-  if (state.held === null) return null
-  return ((await store.counts()).get(state.name)?.missing ?? 0) > 0 ? state.held : null
 }

@@ -1,11 +1,9 @@
-import { approvePlan, isApproved, markPlanned, prepareApproval } from '../workers/approve.ts'
-import { Daemon } from '../workers/daemon.ts'
+import { isApproved, prepareApproval } from '../workers/approve.ts'
 import type { Household } from '../workers/household.ts'
 import { Meter } from '../workers/meter.ts'
-import { runToQuiet } from '../workers/quiet.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
-import { Progress } from './progress.ts'
+import { runHousehold } from './run.ts'
 import { reportRun } from './run-report.ts'
 import { leading, withHousehold } from './session.ts'
 import { Tally } from './tally.ts'
@@ -40,28 +38,4 @@ async function sync(context: Context, options: { approve?: boolean }): Promise<n
       return reportRun(household, tally, meter, context.output)
     })
   return withHousehold(context, work, { events: tally.events, apps: meter.apps })
-}
-
-/** Connects, reads and sends until nothing more happens; with `approve`, what was planned and held is sent, too. */
-export async function runHousehold(
-  context: Context,
-  household: Household,
-  tally: Tally,
-  approve: boolean,
-): Promise<void> {
-  const { signal } = context
-  await household.connect(undefined, signal)
-  const daemon = await Daemon.start(household, { leads: false })
-  const progress = new Progress(tally)
-  try {
-    const options = { delivered: true, signal, onProgress: progress.show }
-    await runToQuiet(daemon, options)
-    if (!signal.aborted) await markPlanned(household)
-    if (!approve || signal.aborted) return
-    tally.planned += await approvePlan(household)
-    await runToQuiet(daemon, { ...options, reads: false })
-  } finally {
-    progress.end()
-    await daemon.stop()
-  }
 }

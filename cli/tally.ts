@@ -60,14 +60,15 @@ export class Tally {
 
   of({ name }: ConnectionConfig, counts: ConnectionCounts | undefined, apiCalls: number): Tallied {
     const { read, created, updated, deleted } = this.#counter(name)
-    const written = created.union(updated)
+    // Someone created and then corrected in one run is one new record.
+    const corrected = [...updated].filter((id) => !created.has(id)).length
+    const written = [...new Set([...created, ...updated])].filter((id) => !deleted.has(id)).length
     return {
       read,
       created: created.size,
-      // Someone created and then corrected in one run is one new record.
-      updated: updated.difference(created).size,
+      updated: corrected,
       deleted: deleted.size,
-      unchanged: Math.max(0, (counts?.linked ?? 0) - written.difference(deleted).size),
+      unchanged: Math.max(0, (counts?.linked ?? 0) - written),
       parked: (counts?.parked ?? 0) + (counts?.broken ?? 0),
       apiCalls,
     }

@@ -35,7 +35,8 @@ function textOf(value: Json): string {
 }
 
 function shorten(text: string): string {
-  const letters = [...text]
+  if (text.length <= TEXT_MAX) return text
+  const letters = Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment)
   return letters.length > TEXT_MAX ? `${letters.slice(0, TEXT_MAX - 1).join('')}…` : text
 }
 

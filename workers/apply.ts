@@ -10,7 +10,7 @@ import { approvalHold, type Chunk, type Runtime } from './runtime.ts'
  * After so many goes at a chunk an app that serves other revisions than it announces is taken at its word: the announcement
  * may be the older of the two.
  */
-export const PATIENT_ATTEMPTS = 10
+export const PATIENT_ATTEMPTS = 4
 
 /** What became of a chunk; `early` wants to come back after the chunk before it. */
 export type Applied = 'applied' | 'stale' | 'early'
@@ -32,7 +32,7 @@ export async function applyChunk(
   const connector = runtime.connectors.get(chunk.connection)
   if (!rules || !connector) return 'stale'
   const sightings = await withData(connector, chunk.sightings, signal)
-  if (patient && (await servesOldRevision(runtime, chunk, sightings))) return 'early'
+  if (patient && servesOtherRevision(chunk, sightings)) return 'early'
   const { sightings: _sightings, deletions, ...step } = chunk
   return applySightings(runtime, rules, sightings, deletions, { ...step, now_ms: runtime.now() })
 }
@@ -111,20 +111,17 @@ async function withData(connector: Connector, sightings: readonly Sighting[], si
   return known
 }
 
-/** Whether the app has announced a change to a record and, asked for it, still answers with the revision that we know. */
-async function servesOldRevision(runtime: Runtime, chunk: Chunk, answers: readonly Known[]): Promise<boolean> {
+/** Whether the app has announced a revision of a record and, asked for it, answers with another: an old copy, or a newer one. */
+function servesOtherRevision(chunk: Chunk, answers: readonly Known[]): boolean {
   const announced = new Map<string, string>()
   for (const sighting of chunk.sightings) {
     if (sighting.kind === 'hint' && sighting.rev !== null) announced.set(sighting.id, sighting.rev)
   }
-  const late = answers.filter((answer) => {
+  return answers.some((answer) => {
     if (answer.kind !== 'record' || answer.record.rev === null) return false
     const rev = announced.get(answer.record.id)
     return rev !== undefined && rev !== answer.record.rev
   })
-  if (late.length === 0) return false
-  const known = await runtime.store.known(chunk.connection, late.flatMap(idsOf))
-  return late.some((answer) => answer.kind === 'record' && known.get(answer.record.id)?.rev === answer.record.rev)
 }
 
 function idsOf(sighting: Known): string[] {

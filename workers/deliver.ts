@@ -93,13 +93,15 @@ export function requestFor(intent: Intent): WriteRequest {
   return { op: 'delete', ref, id: intent.recordId, rev, archive }
 }
 
+const SETTLE_ATTEMPTS_MAX = 50
+
 /**
  * Settles answers in one transaction; when a person or link moved on meanwhile, decides again.
  * @returns the failure that concerns the whole connection, if there was one
  */
 export async function settleAll(runtime: Runtime, rules: ConnectionRules, answers: Answered): Promise<Failure | null> {
   if (answers.length === 0) return null
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     const ws = new Workspace(await loadFor(runtime, rules, answers))
     const settled = answers.map(([intent, answer]) => {
       const settlement = settleIntent(ws, runtime.rules, rules, intent, answer, { now_ms: runtime.now() })
@@ -108,7 +110,13 @@ export async function settleAll(runtime: Runtime, rules: ConnectionRules, answer
     const settlements = settled.map((item) => item.settlement).filter((item) => item !== null)
     const commit = { ...ws.commit(), settlements }
     const result = await runtime.store.commit(commit)
-    if (result.kind !== 'committed') continue
+    if (result.kind !== 'committed') {
+      // Left unsettled, the answers count as lost, and are found out about when the lease has run out.
+      if (attempt >= SETTLE_ATTEMPTS_MAX) {
+        throw new Error('answers could not be settled; they are found out about later')
+      }
+      continue
+    }
     for (const { intent, answer, settlement } of settled) runtime.events.settled(intent, answer, settlement)
     await wakeAfter(runtime, commit, false)
     return wholeFailure(answers)
@@ -127,13 +135,14 @@ function wholeFailure(answers: Answered): Failure | null {
 }
 
 async function loadFor(runtime: Runtime, rules: ConnectionRules, answers: Answered): Promise<Neighbourhood> {
-  const created = answers.flatMap(([intent, answer]) =>
-    intent.op === 'create' && answer.kind === 'written' ? [answer.record.id] : [],
-  )
   const people = await runtime.store.loadPeople(answers.map(([intent]) => intent.personId))
-  if (created.length === 0) return people
   const known = new Set(people.links.map((link) => `${link.connection}\n${link.recordId}`))
-  const records = await runtime.store.loadRecords(rules.name, created)
+  // Records that are new, or that a merge has given to somebody else meanwhile.
+  const others = answers
+    .map(([intent, answer]) => (answer.kind === 'written' ? answer.record.id : intent.recordId))
+    .filter((id) => id !== null && !known.has(`${rules.name}\n${id}`))
+  if (others.length === 0) return people
+  const records = await runtime.store.loadRecords(rules.name, others as string[])
   const strangers = records.links.filter((link) => !known.has(`${link.connection}\n${link.recordId}`))
   return { ...people, links: [...people.links, ...strangers] }
 }

@@ -53,7 +53,6 @@ function requestsOf(connector: Connector): (() => number) | null {
 }
 
 function counting(connector: Connector, count: () => void): Connector {
-  const { find, watch } = connector
   return {
     app: connector.app,
     get capabilities() {
@@ -75,15 +74,20 @@ function counting(connector: Connector, count: () => void): Connector {
       count()
       return connector.write(requests, signal)
     },
-    ...(find
-      ? {
-          find(create, signal) {
-            count()
-            return find.call(connector, create, signal)
-          },
-        }
-      : {}),
-    ...(watch ? { watch: (hint) => watch.call(connector, hint) } : {}),
+    // What a connector does not offer must not be there: the engine asks.
+    ...(connector.find === undefined ? {} : { find: found(connector, count) }),
+    ...(connector.watch === undefined ? {} : { watch: watched(connector) }),
     close: () => connector.close(),
   }
+}
+
+function found(connector: Connector, count: () => void): NonNullable<Connector['find']> {
+  return async (create, signal) => {
+    count()
+    return (await connector.find?.(create, signal)) ?? []
+  }
+}
+
+function watched(connector: Connector): NonNullable<Connector['watch']> {
+  return async (hint) => (await connector.watch?.(hint)) ?? (() => Promise.resolve())
 }

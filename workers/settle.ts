@@ -74,7 +74,11 @@ async function matchRound(runtime: Runtime, links: readonly Link[], round: numbe
     creating: await connectionsCreating(runtime),
   })
   const commit = { ...ws.commit(), matchRound: round }
-  return (await store.commit(commit)).kind === 'committed'
+  if ((await store.commit(commit)).kind !== 'committed') return false
+  // Nothing new was heard; what the records said when they were heard is now their people's.
+  const byConnection = Map.groupBy(commit.changes ?? [], (change) => change.stamp.by)
+  for (const [connection, changes] of byConnection) runtime.events.applied(connection, 0, 0, changes)
+  return true
 }
 
 async function connectionsCreating(runtime: Runtime): Promise<Set<string>> {

@@ -1,6 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { OperatorError } from '../errors.ts'
 
 /** The demo's folder, and how to take it away again. */
 export interface Folder {
@@ -9,12 +10,7 @@ export interface Folder {
   remove(): Promise<void>
 }
 
-/** A folder that the demo cannot use. */
-export class FolderError extends Error {
-  override readonly name = 'FolderError'
-}
-
-/** Makes a temporary folder, or takes an empty one. @throws FolderError */
+/** Makes a temporary folder, or takes an empty one. @throws OperatorError */
 export async function makeFolder(wanted: string | undefined): Promise<Folder> {
   if (wanted === undefined) {
     const path = await mkdtemp(join(tmpdir(), 'kith-demo-'))
@@ -25,15 +21,18 @@ export async function makeFolder(wanted: string | undefined): Promise<Folder> {
   const path = resolve(wanted)
   try {
     const made = await mkdir(path, { recursive: true })
-    if ((await readdir(path)).length > 0) throw new FolderError(`${path} is not empty. Name a new folder with --dir.`)
+    if ((await readdir(path)).length > 0) throw new OperatorError(`${path} is not empty`, ADVICE)
     return { path, remove: () => clear(path, made !== undefined) }
   } catch (error) {
-    if (error instanceof FolderError) throw error
-    const { code } = error as { code?: string }
-    throw new FolderError(`${path} cannot be used (${code ?? 'unknown error'}). Name another folder with --dir.`, {
-      cause: error,
-    })
+    if (error instanceof OperatorError) throw error
+    throw new OperatorError(`${path} cannot be used (${codeOf(error)})`, ADVICE)
   }
+}
+
+const ADVICE = 'Name a new or empty folder with --dir.'
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown error'
 }
 
 /**

@@ -131,7 +131,7 @@ export const PEOPLE: readonly Sample[] = [
     emails: ['info@harbour-bakery.example'],
     mobile: '07700 900402',
     sheet: true,
-    phone: { given: 'Thomas' },
+    phone: { given: 'Tommy' },
   },
   {
     given: 'Priya',

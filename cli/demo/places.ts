@@ -7,8 +7,8 @@ import { Mirror } from './mirror.ts'
 import { peopleOf, type Contact } from './people.ts'
 
 const DAY_MS = 86_400_000
-const USERNAME = 'ada'
-const PASSWORD = 'lovelace'
+export const USERNAME = 'ada'
+export const PASSWORD = 'lovelace'
 
 /** A phone's export sometimes ends in the middle of a card. */
 const BROKEN_CARD = 'IMG_0419.vcf'
@@ -71,7 +71,12 @@ function configFor(url: string): string {
 connections:
   sheet: { app: csv, path: ./contacts.csv }
   phone: { app: vdir, path: ./phone }
-  office: { app: carddav, url: ${url}, username: ${USERNAME}, password: 'file:./office-password', poll: 1s }
+  office:
+    app: carddav
+    url: ${url}
+    username: ${USERNAME}
+    password: file:./office-password
+    poll: 1s
 
 region: GB # 07700 900118 is +44 7700 900118
 `
@@ -98,7 +103,7 @@ const COLUMNS: readonly (readonly [header: string, value: (contact: Contact) => 
 async function makeSheet(path: string, now_ms: number): Promise<void> {
   const rows = peopleOf('sheet').map((contact) => COLUMNS.map(([, value]) => quoted(value(contact) ?? '')).join(','))
   await writeFile(path, [COLUMNS.map(([header]) => header).join(','), ...rows, ''].join('\r\n'))
-  await changedAt(path, now_ms - 9 * DAY_MS)
+  await changedAt(path, now_ms - 120 * DAY_MS)
 }
 
 function quoted(text: string): string {

@@ -14,7 +14,7 @@ import { collect, compareAll, type Agreement } from './agreement.ts'
 import { EDITS_LIVE, EDITS_MEANWHILE } from './edits.ts'
 import { editsOf, Journal, losersOf, type FieldEdit, type Happening, type Loser } from './journal.ts'
 import { PLACES } from './people.ts'
-import { closePlaces, listCards, makePlaces, type Places } from './places.ts'
+import { closePlaces, listCards, makePlaces, PASSWORD, USERNAME, type Places } from './places.ts'
 import { count, duration, fit, type Screen } from './screen.ts'
 import { namesOf, showAgreement, showHappenings, showPlan, showUndecided } from './show.ts'
 
@@ -27,7 +27,7 @@ const REST_MS = 120
 export interface Summary {
   readonly dir: string
   readonly files: { readonly config: string; readonly sheet: string; readonly phone: string; readonly office: string }
-  readonly server: string
+  readonly server: { readonly url: string; readonly username: string; readonly password: string }
   readonly plan: {
     readonly create: number
     readonly update: number
@@ -79,7 +79,7 @@ export class Demo {
     return {
       dir,
       files: { config, sheet, phone, office },
-      server: server.bookUrl,
+      server: { url: server.bookUrl, username: USERNAME, password: PASSWORD },
       plan,
       agreement,
       edits: edits.flatMap((item) => item.edits),
@@ -152,7 +152,7 @@ export class Demo {
     const undecided = await collect(store.links({ state: 'ambiguous' }))
     const unreadable = await collect(store.links({ broken: true }))
     const people = new Set((await collect(store.links({ state: 'linked' }))).map((link) => link.personId)).size
-    const lost = this.#journal.changes.filter((change) => change.kind === 'lost').length
+    const lost = (await store.log({ limit: 1000 })).filter((entry) => entry.kind === 'lost').length
     screen.say(
       `${count(this.#journal.heard, 'record')} were found to be ${screen.strong(`${people} people`)}. ` +
         `Where they differ the later value stands; ${lost} others are kept.`,

@@ -1,53 +1,47 @@
-import { styleText } from 'node:util'
+import { width, type Output } from '../output.ts'
 
-/** What is printed, with colours where the output is a terminal. */
-export interface Screen {
-  /** Lines, indented by two; an empty text is an empty line. */
-  say(...lines: string[]): void
-  heading(text: string): void
-  strong(text: string): string
-  dim(text: string): string
-  good(text: string): string
-  warn(text: string): string
-}
+/** The demo's page: numbered chapters, everything indented by two. */
+export class Screen {
+  readonly #output: Output
+  #chapter = 0
 
-/** @param write where text goes; nothing is printed with `quiet` (the summary for scripts is then all there is) */
-export function makeScreen(stream: NodeJS.WriteStream, quiet: boolean): Screen {
-  const colours = stream.isTTY && process.env['NO_COLOR'] === undefined && process.env['TERM'] !== 'dumb'
-  const style = (format: Parameters<typeof styleText>[0]) => (text: string) =>
-    colours ? styleText(format, text, { validateStream: false }) : text
-  const strong = style('bold')
-  let number = 0
-  const say = (...lines: string[]): void => {
-    if (quiet) return
-    for (const line of lines) stream.write(line === '' ? '\n' : `  ${line}\n`)
+  constructor(output: Output) {
+    this.#output = output
   }
-  return {
-    say,
-    heading: (text) => say('', `${strong(`${++number}. ${text}`)}`, ''),
-    strong,
-    dim: style('dim'),
-    good: style('green'),
-    warn: style('yellow'),
+
+  /** Lines; an empty text is an empty line. */
+  say(...lines: string[]): void {
+    for (const line of lines) void this.#output.say(line === '' ? '' : `  ${line}`)
   }
-}
 
-const WIDE = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}]/u
+  heading(text: string): void {
+    this.say('', this.strong(`${++this.#chapter}. ${text}`), '')
+  }
 
-/** How many columns a text takes on a terminal. */
-export function columnsOf(text: string): number {
-  let columns = 0
-  for (const { segment } of new Intl.Segmenter().segment(text)) columns += WIDE.test(segment) ? 2 : 1
-  return columns
+  strong(text: string): string {
+    return this.#output.bold(text)
+  }
+
+  dim(text: string): string {
+    return this.#output.dim(text)
+  }
+
+  good(text: string): string {
+    return this.#output.green(text)
+  }
+
+  warn(text: string): string {
+    return this.#output.yellow(text)
+  }
 }
 
 /** The text, filled up or cut to a number of columns. */
 export function fit(text: string, columns: number): string {
-  const missing = columns - columnsOf(text)
+  const missing = columns - width(text)
   if (missing >= 0) return text + ' '.repeat(missing)
   let cut = ''
   for (const { segment } of new Intl.Segmenter().segment(text)) {
-    if (columnsOf(cut + segment) > columns - 1) break
+    if (width(cut + segment) > columns - 1) break
     cut += segment
   }
   return fit(`${cut}…`, columns)

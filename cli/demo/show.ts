@@ -4,7 +4,8 @@ import { nameOf, valuesOf } from '../../engine/core/person.ts'
 import type { Intent, Link, Store } from '../../engine/core/ports/store.ts'
 import type { Agreement } from './agreement.ts'
 import { editsOf, losersOf, wordsFor, type FieldEdit, type Happening, type Loser } from './journal.ts'
-import { columnsOf, count, duration, fit, list, type Screen } from './screen.ts'
+import { width } from '../output.ts'
+import { count, duration, fit, list, type Screen } from './screen.ts'
 
 const NAME = 20
 const SAMPLES_PER_PLACE = 3
@@ -63,7 +64,7 @@ function cellLines(catalogue: Catalogue, { cells }: Intent): string[] {
     .map(([cell, { before, after, stamp }]) => {
       const [from, to] = [wordsFor(before), wordsFor(after)]
       const change =
-        from === to ? `${to} (${labelWords(after)})` : from === null ? `+ ${to}` : `${from} → ${to ?? 'none'}`
+        from === to ? `${to} (${labelWords(after)})` : from === null ? `add ${to}` : `${from} → ${to ?? 'none'}`
       return `${fit(titleOf(catalogue, cell), 12)} ${change}   from ${stamp.by}`
     })
 }
@@ -85,15 +86,13 @@ export async function showUndecided(screen: Screen, store: Store, links: readonl
     links.flatMap((link) => link.candidates ?? []),
   )
   for (const link of links) {
-    const where = `${link.connection}: ${link.recordId}`
-    if (link.failure) screen.say(screen.warn(where), `  cannot be read: ${link.failure.message}. Left as it is.`)
-    else {
-      const who = (link.candidates ?? []).map((id) => names.get(id) ?? id)
-      screen.say(
-        screen.warn(where),
-        `  may be ${who.join(' or ')}: ${link.reason ?? ''}. Kith asks rather than guesses.`,
-      )
+    screen.say(screen.warn(`${link.connection}: ${link.recordId}`))
+    if (link.failure) {
+      screen.say(`  ${link.failure.message}`, '  Left as it is; all the others go on.')
+      continue
     }
+    const who = (link.candidates ?? []).map((id) => names.get(id) ?? id).sort()
+    screen.say(`  May be ${who.join(' or ')}: ${link.reason ?? ''}.`, '  Kith asks rather than guesses.')
   }
 }
 
@@ -106,7 +105,7 @@ export function showAgreement(screen: Screen, agreement: Agreement): void {
     screen.say(`${fit(side.connection, 8)}${numbers.map((number) => String(number).padStart(12)).join('')}`)
   }
   const waiting = people - everywhere
-  const rest = waiting === 0 ? '' : ` ${count(waiting, 'person', 'people')} will be when you have decided.`
+  const rest = waiting === 0 ? '' : ` For ${waiting} a decision is yours.`
   const verdict = `${everywhere} of ${people} people are in all ${sides.length} places, and every field agrees.${rest}`
   screen.say('', agreement.agrees ? screen.good(verdict) : screen.warn('The places do not agree.'))
 }
@@ -124,9 +123,9 @@ export async function showHappenings(
     happenings.map((happening) => happening.personId),
   )
   for (const happening of happenings) {
-    const edits = editsOf(happening)
-    const created = happening.deliveries.filter(({ intent }) => intent.op === 'create')
     const losers = losersOf(happening)
+    const edits = editsOf(happening).filter((edit) => !losers.some((loser) => isLoser(loser, edit)))
+    const created = happening.deliveries.filter(({ intent }) => intent.op === 'create')
     if (edits.length + losers.length + created.length === 0) continue
     screen.say(screen.strong(names.get(happening.personId) ?? happening.personId))
     if (created.length > 0 && edits.length > 3) {
@@ -155,9 +154,14 @@ function loserLines(screen: Screen, loser: Loser, winner_ms: number | null): str
   return [screen.warn(`  ${fit('', 12)} lost: ${loser.value} (${loser.from}${earlier}); kept in the log`)]
 }
 
+/** A value that stood for a moment, until the other one was heard. */
+function isLoser(loser: Loser, edit: FieldEdit): boolean {
+  return loser.field === edit.field && loser.from === edit.from && loser.value === edit.after
+}
+
 /** A text as wide as asked, or wider. */
 function pad(text: string, columns: number): string {
-  return columnsOf(text) < columns ? fit(text, columns) : text
+  return width(text) < columns ? fit(text, columns) : text
 }
 
 function took(written_ms: number | null, since_ms: number): string {

@@ -38,7 +38,8 @@ const CACHE_BYTES_MAX = 32 * 1024 * 1024
 /** How often a batch is done over because somebody saved the file meanwhile. */
 const REWRITES_MAX = 5
 
-const WATCH_DEBOUNCE_MS = 150
+/** A save is several events: the file is read when they have come to rest. A half-written one is heard again at its end. */
+const WATCH_DEBOUNCE_MS = 40
 
 interface Loaded {
   readonly sheet: Sheet

@@ -230,7 +230,7 @@ export class MemoryApp {
     return this.#call('list', 0, signal, (fault) => {
       const horizon = this.#feed.horizon(this.calls, this.#now())
       const feed = this.#feed.place(horizon)
-      if (fault?.kind === 'empty') return { entries: [], next: null, whole: true, feed }
+      if (fault?.kind === 'empty' && from === 0) return { entries: [], next: null, whole: true, feed }
       const entries: Entry[] = []
       const page_max = fault?.kind === 'cut' ? Math.floor(this.quirks.page_max / 2) : this.quirks.page_max
       let slot = from

@@ -12,7 +12,7 @@ export type Fault =
   | { readonly kind: 'unavailable' }
   /** A page ends too early; a listing then does not vouch for it. */
   | { readonly kind: 'cut' }
-  /** A listing shows nothing at all, and vouches for it: the app is lying. Reads still find every record. */
+  /** A listing shows nothing at all, from its first page on, and vouches for it: the app is lying. Reads still find every record. */
   | { readonly kind: 'empty' }
   /** A read answers from a copy that lags behind: the previous revision. */
   | { readonly kind: 'stale' }

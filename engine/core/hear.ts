@@ -47,7 +47,7 @@ export function hearRecord(
     if (ours !== null) ws.log(changeOf(origin, item.cell, ours, null, item.stamp, 'refused', 'edit'))
   }
   // Whatever was said, also what was refused or lost: the plan has to see whether the app must be corrected.
-  if (heard.length + blanks.length > 0) ws.touch(personId)
+  if (heard.length + blanks.length > 0 || link.recheck) ws.touch(personId)
   for (const field of changedFields) ws.tally(connection.name, `field:${field}`, now_ms)
 
   const edited = changedFields.size > 0

@@ -3,6 +3,7 @@ import { matches } from './include.ts'
 import { isSomebody } from './identity.ts'
 import { sameJson, type Json, type JsonObject } from './json.ts'
 import { valuesOf, type Person } from './person.ts'
+import type { Lens } from './ports/lens.ts'
 import type { Intent, IntentCell, Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
 import type { Workspace } from './workspace.ts'
@@ -51,9 +52,14 @@ function planFor(
   if (person.state === 'deleted' || person.state === 'archived') return planDelete(ws, connection, person, link, terms)
   if (link && link.state === 'linked') {
     if (link.failure) return null
+    // It is about to be read again, and planned then: nothing is written over what was not heard.
+    if (link.recheck) return undefined
     if (connection.include && !matches(connection.include, cells)) return null
     return planUpdate(ws, rules, connection, person, cells, link, sending?.fields ?? {}, terms)
   }
+  const open = ws.openIntent(person.id, connection.name)
+  // It may have been carried out, its answer lost: it is repeated as it was, and what is newer follows as an update.
+  if (open?.op === 'create' && open.attempts > 0 && open.state !== 'parked') return undefined
   const mayCreate = !link || (link.state === 'gone' && connection.deletes === 'ignore')
   if (!mayCreate || !connection.create || ws.suspected(person.id, connection.name)) return null
   if (connection.include && !matches(connection.include, cells)) return null
@@ -93,13 +99,7 @@ function planUpdate(
   const shadow: JsonObject = { ...link.fields, ...underWay }
   const present = lens.get(shadow)
   const wanted = withoutConflicts(ws, connection, person, cells, present)
-  const patch: { [field: string]: Json } = {}
-  for (const [field, value] of Object.entries(lens.put(wanted, shadow))) {
-    const rewrite = link.rewrites[field]
-    // The app has made of this very value what it holds now: sending it again would only go in a circle.
-    if (rewrite && sameJson(rewrite.sent, value) && sameJson(rewrite.got, shadow[field] ?? null)) continue
-    patch[field] = value
-  }
+  const patch = outstanding(lens, wanted, shadow, link.rewrites)
   if (Object.keys(patch).length === 0) return null
   return draft(terms, connection, person, {
     op: 'update',
@@ -108,6 +108,20 @@ function planUpdate(
     fields: patch,
     cells: cellDifferences(rules, person, present, lens.get({ ...shadow, ...patch })),
   })
+}
+
+/**
+ * The app fields that still say something else than they should. Where the app has made of this very value what it holds now,
+ * sending it again would only go in a circle.
+ */
+export function outstanding(lens: Lens, cells: Cells, fields: JsonObject, rewrites: Link['rewrites']): JsonObject {
+  const patch: { [field: string]: Json } = {}
+  for (const [field, value] of Object.entries(lens.put(cells, fields))) {
+    const rewrite = rewrites[field]
+    if (rewrite && sameJson(rewrite.sent, value) && sameJson(rewrite.got, fields[field] ?? null)) continue
+    patch[field] = value
+  }
+  return patch
 }
 
 function planDelete(

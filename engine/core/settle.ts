@@ -4,6 +4,7 @@ import { compact, withoutFailure } from './hear.ts'
 import { SECOND_RECORD } from './people.ts'
 import { keysOf } from './identity.ts'
 import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
+import { outstanding } from './plan.ts'
 import { valuesOf } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Intent, Link, Settlement } from './ports/store.ts'
@@ -75,6 +76,11 @@ function settleWritten(
   now_ms: number,
 ): Settlement {
   const link = ws.link(connection.name, record.id)
+  if (link?.personId && link.personId !== intent.personId && intent.op === 'update') {
+    // A merge has given the record to somebody else while we wrote: it is heard anew.
+    ws.saveLink({ ...link, recheck: true })
+    return settled('done', { answer: { id: record.id, rev: record.rev } })
+  }
   if (link?.personId && link.personId !== intent.personId) {
     // The app took our create for a record of somebody else: two of our people are one of theirs.
     const message = 'the app already has this record, linked to another person'
@@ -82,8 +88,10 @@ function settleWritten(
       failure: { kind: 'permanent', message, advice: 'Run: kith why <person>, and merge the two.' },
     })
   }
-  const rival = intent.op === 'create' ? ws.linkIn(intent.personId, connection.name) : undefined
+  const rival = ws.linkIn(intent.personId, connection.name)
   if (rival && rival.state !== 'gone' && rival.recordId !== record.id) {
+    // The record is no longer this person's: what became of it is heard from the app.
+    if (intent.op === 'update') return settled('done', { answer: { id: record.id, rev: record.rev } })
     // While we were creating it, the person came to have another record there: two, and an operator decides.
     ws.saveLink({
       ...(link ?? blankLink(connection.name, record.id)),
@@ -102,7 +110,10 @@ function settleWritten(
   const others = strangeFields(connection, before, intent, returned)
   const written = created ? returned : { ...before.fields, ...pick(returned, intent.fields) }
   // What somebody else has made of our own write since is not in agreement yet: it is heard as an edit over what we sent.
-  const unheard = others.map((field) => [field, intent.fields[field] ?? (created ? null : before.fields[field]) ?? null])
+  const unheard = others.map((field) => [
+    field,
+    intent.fields[field] ?? (created ? null : before.fields[field]) ?? null,
+  ])
   const fields: JsonObject = { ...written, ...Object.fromEntries(unheard) }
   const rewrites = rewritesOf(before.rewrites, intent.fields, fields)
   logRewrites(ws, rules, connection, intent, fields, record.id, now_ms)
@@ -143,8 +154,8 @@ function planOn(
   }
   const person = ws.person(intent.personId)
   if (!person) return
-  const left = Object.keys(connection.lens.put(valuesOf(person), fields)).filter((field) => !rewrites[field])
-  if (left.length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
+  const left = outstanding(connection.lens, valuesOf(person), fields, rewrites)
+  if (Object.keys(left).length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
 }
 
 function settleFailed(

@@ -13,20 +13,19 @@ import {
 } from './rows.ts'
 
 /**
- * One statement, and thereby one snapshot and one round trip: `asked` are the links asked for, `wanted` the people.
+ * One statement, and thereby one snapshot and one round trip: `asked` are the links asked for, `wanted` the people,
+ * both with no more than their names: whole rows are copied once, into the answer.
  *
  * A record is suspected of being a person when it is staged and shares a key with one of the person's records, or is
  * ambiguous with the person among its candidates. In a settled household there are no such records, and nothing is looked
  * up for them.
  */
 const NEIGHBOURHOOD = `
-mine as materialized (
-  select ${columnsOf('l', LINK_COLUMNS)} from wanted w cross join lateral (
-    select ${LINK_COLUMNS} from kith.link where person_id = w.id offset 0) l
-),
 suspected as (
-  select distinct m.person_id, s.connection
-  from mine m cross join lateral unnest(m.keys) k(key) cross join lateral (
+  select distinct w.id as person_id, s.connection
+  from wanted w cross join lateral (
+    select keys from kith.link where person_id = w.id offset 0) m
+  cross join lateral unnest(m.keys) k(key) cross join lateral (
     select connection, state from kith.link where keys @> array[k.key] and state <> 'gone' offset 0) s
   where s.state = 'staged' and exists (select 1 from kith.link where state = 'staged')
   union
@@ -40,9 +39,13 @@ select
     select ${columnsOf('p', PERSON_COLUMNS)} from wanted w cross join lateral (
       select ${PERSON_COLUMNS} from kith.person where id = w.id offset 0) p) p) as people,
   (select json_agg(l) from (
-    select ${LINK_COLUMNS} from mine
-    union all
-    select ${columnsOf('a', LINK_COLUMNS)} from asked a where a.person_id is null) l) as links,
+    select ${columnsOf('l', LINK_COLUMNS)} from wanted w cross join lateral (
+      select ${LINK_COLUMNS} from kith.link where person_id = w.id offset 0) l) l) as links,
+  (select json_agg(l) from (
+    select ${columnsOf('l', LINK_COLUMNS)} from asked a cross join lateral (
+      select ${LINK_COLUMNS} from kith.link
+      where connection = a.connection and record_id = a.record_id offset 0) l
+    where a.person_id is null) l) as alone,
   (select json_agg(i) from (
     select ${columnsOf('i', INTENT_COLUMNS)} from wanted w cross join lateral (
       select ${INTENT_COLUMNS} from kith.intent where person_id = w.id offset 0) i) i) as intents,
@@ -54,8 +57,8 @@ select
 const LOAD_RECORDS = {
   name: 'loadRecords',
   text: `with asked as materialized (
-  select ${columnsOf('l', LINK_COLUMNS)} from unnest($2::text[]) r(id) cross join lateral (
-    select ${LINK_COLUMNS} from kith.link where connection = $1 and record_id = r.id offset 0) l
+  select l.connection, l.record_id, l.person_id from unnest($2::text[]) r(id) cross join lateral (
+    select connection, record_id, person_id from kith.link where connection = $1 and record_id = r.id offset 0) l
 ),
 wanted as materialized (select distinct person_id as id from asked where person_id is not null),
 ${NEIGHBOURHOOD}`,
@@ -64,7 +67,7 @@ ${NEIGHBOURHOOD}`,
 const LOAD_PEOPLE = {
   name: 'loadPeople',
   text: `with wanted as materialized (select distinct r.id from unnest($1::text[]) r(id)),
-asked as materialized (select ${LINK_COLUMNS} from kith.link where false),
+asked as materialized (select null as connection, null as record_id, null as person_id where false),
 ${NEIGHBOURHOOD}`,
 }
 
@@ -175,7 +178,7 @@ function neighbourhoodFrom(row: Row | undefined): Neighbourhood {
   }
   return {
     people: rowsOf('people').map(personFrom),
-    links: rowsOf('links').map(linkFrom),
+    links: [...rowsOf('links'), ...rowsOf('alone')].map(linkFrom),
     intents: rowsOf('intents').map(intentFrom),
     conflicts: rowsOf('conflicts').map(conflictFrom),
     suspected,

@@ -194,6 +194,7 @@ class Diary {
       const winner = random.pick(ids.filter((other) => other !== id))
       this.#forget(name, id)
       this.#forget(name, winner)
+      this.#world.merges++
       this.#world.note(`human in ${name}: merges ${id} into ${winner}`)
       this.#world.humanMade.add(`${name} ${app.merge(id, winner)}`)
     } else {

@@ -1,4 +1,4 @@
-import type { Store } from '../../engine/core/ports/store.ts'
+import type { Commit, Store } from '../../engine/core/ports/store.ts'
 
 /**
  * The store behind gates: before each call another task may go first, and after it (its work done) the process may die.
@@ -13,11 +13,17 @@ export function gatedStore(store: Store, gate: (label: string) => Promise<void>)
       return async (...args: unknown[]) => {
         await gate(`${name}?`)
         const result = await method(...args)
-        if (WRITES.has(name)) await gate(`${name}!`)
+        if (WRITES.has(name)) await gate(`${name}! ${told(name, args, result)}`)
         return result
       }
     },
   })
+}
+
+/** What a trace says of a call: of a commit the step of its pass, and what became of it. */
+function told(name: string, args: readonly unknown[], result: unknown): string {
+  const { feed } = (name === 'commit' ? args[0] : {}) as Commit
+  return name === 'commit' ? JSON.stringify({ ...(feed ? { feed } : {}), result }) : ''
 }
 
 const STREAMS = new Set(['knownIds', 'intents', 'links', 'conflicts'])

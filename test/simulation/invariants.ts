@@ -68,7 +68,9 @@ function unheard(world: World, links: readonly Link[]): string[] {
   return [...world.apps.keys()].flatMap((name) =>
     world.idsOf(name).flatMap((id) => {
       const state = known.get(`${name} ${id}`)
-      return state === 'linked' || state === 'ambiguous' ? [] : [`I1 ${name} ${id} was never heard (${state ?? 'unknown'})`]
+      return state === 'linked' || state === 'ambiguous'
+        ? []
+        : [`I1 ${name} ${id} was never heard (${state ?? 'unknown'})`]
     }),
   )
 }
@@ -82,7 +84,7 @@ function orphans(world: World, links: readonly Link[]): string[] {
       if (world.humanMade.has(`${name} ${id}`)) continue
       const link = linked.get(`${name} ${id}`)
       // A human who merges two people elsewhere, or adds one while Kith does, leaves two records here, for an operator.
-      if (link?.state === 'ambiguous' && link.reason?.startsWith(SECOND_RECORD)) continue
+      if (link?.state === 'ambiguous' && (link.reason?.startsWith(SECOND_RECORD) || world.merges > 0)) continue
       if (link?.state !== 'linked')
         found.push(
           `I4 ${name} ${id} was created by Kith and belongs to nobody (${link?.state ?? 'unknown'}: ${link?.reason ?? ''})`,

@@ -59,6 +59,8 @@ export class World {
   queueFaults = false
   /** `app id` of every record that a human has made; Kith has made the others. */
   readonly humanMade = new Set<string>()
+  /** How often a human has merged two records, and with them maybe two people. */
+  merges = 0
 
   constructor(random: Random, plan: WorldPlan) {
     this.random = random

@@ -2,8 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import pg from 'pg'
 import { inspect } from 'node:util'
 import { StoreUnavailableError, type Store } from '../../engine/core/ports/store.ts'
+import { Database } from '../../engine/store/database.ts'
+import { keyHolders, known, loadPeople, loadRecords } from '../../engine/store/load.ts'
 import { migrate, StoreFormatError } from '../../engine/store/migrate.ts'
 import { migrations } from '../../engine/store/migrations/index.ts'
+import { claim } from '../../engine/store/outbox.ts'
 import { openStore } from '../../engine/store/postgres.ts'
 import { freshDatabase, type FreshDatabase } from '../support/postgres.ts'
 import { collect, intent, link, person, write } from './sample.ts'
@@ -154,19 +157,44 @@ describe('Postgres itself', () => {
     expect((await store.claim('crm', 10, 1_000, 2_000)).map((one) => one.id)).toEqual(['i1'])
   })
 
-  test('the hot statements read through the indexes, however large the tables', async () => {
-    const plans = await admin.connect()
+  test('hot statements prepared while the tables are empty look rows up, and do not read tables whole', async () => {
+    await empty()
+    const one = new Database(database.url, 1)
     try {
-      await plans.query('set enable_seqscan = off')
-      const { rows } = await plans.query<{ 'QUERY PLAN': string }>(
-        `explain select i.id from kith.intent i where i.connection = 'crm' and i.state = 'pending' and i.not_before_ms <= 5
-         order by i.planned_ms, i.id limit 10`,
-      )
-      const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
-      expect(plan).toContain('intent_queue')
+      await one.run({ text: 'set plan_cache_mode = force_generic_plan' })
+      await claim(one, 'crm', 10, 1, 2)
+      await loadRecords(one, 'crm', ['1'])
+      await loadPeople(one, ['p1'])
+      await known(one, 'crm', ['1'])
+      await keyHolders(one, ['email:a'])
+      const calls = {
+        claim: `claim('crm', 10, 1, 2)`,
+        loadRecords: `"loadRecords"('crm', '{1}')`,
+        loadPeople: `"loadPeople"('{p1}')`,
+        known: `known('crm', '{1}')`,
+        keyHolders: `"keyHolders"('{email:a}')`,
+      }
+      for (const [name, call] of Object.entries(calls)) {
+        const { rows } = await one.run({ text: `explain execute ${call}` })
+        const plan = rows.map((row) => row['QUERY PLAN'] as string)
+        const joined = plan.filter((line) => /Seq Scan on|Join Filter|Hash Join|Merge Join/.test(line))
+        // Only the two questions whether there is any such record at all may read an index from its start.
+        const unbound = plan.filter(
+          (line, at) =>
+            /Index (Only )?Scan/.test(line) && !/Index Cond/.test(plan[at + 1] ?? '') && !/link_staged/.test(line),
+        )
+        expect({ name, joined, unbound: unbound.filter((line) => !/ambiguous|link_candidates/.test(line)) }).toEqual({
+          name,
+          joined: [],
+          unbound: [],
+        })
+      }
+      const { rows } = await one.run({ text: `explain execute ${calls.claim}` })
+      const plan = rows.map((row) => row['QUERY PLAN'] as string).join('\n')
+      expect(plan).toContain('using intent_queue')
       expect(plan).not.toContain('Sort')
     } finally {
-      plans.release()
+      await one.close()
     }
   })
 })

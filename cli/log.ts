@@ -1,0 +1,106 @@
+import { fieldOf } from '../engine/core/catalogue.ts'
+import type { LogEntry } from '../engine/core/ports/store.ts'
+import { catalogueOf } from '../workers/connect.ts'
+import type { Household } from '../workers/household.ts'
+import { EXIT_CODES, type Context, type Register } from './context.ts'
+import { EXIT, OperatorError } from './errors.ts'
+import { findPerson } from './find-person.ts'
+import { since, wholeNumber } from './numbers.ts'
+import { clock } from './output.ts'
+import { withHousehold } from './session.ts'
+import { personName, showValue, titles } from './words.ts'
+
+const LIMIT = 50
+
+interface LogOptions {
+  readonly person?: string
+  readonly connection?: string
+  readonly since?: number
+  readonly limit: number
+}
+
+export const registerLog: Register = (program, run) => {
+  program
+    .command('log')
+    .description('The change log, newest first: what came from where, and what became of it.')
+    .option('--person <email|name|id>', 'only what concerns one person')
+    .option('--connection <name>', 'only what came from one connection')
+    .option('--since <time>', 'only what was heard since then: 2h, 7d, 2026-11-22', since)
+    .option('--limit <number>', 'how many entries at most', wholeNumber, LIMIT)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kith log --since 2h
+  kith log --person ada@example.org --connection phone --json
+${EXIT_CODES}`,
+    )
+    .action((options: LogOptions, command) =>
+      run(command, (context) => withHousehold(context, (household) => log(context, household, options))),
+    )
+}
+
+async function log({ output }: Context, household: Household, options: LogOptions): Promise<number> {
+  const { config, store } = household
+  const { connection, since: since_ms, limit } = options
+  if (connection !== undefined && !config.connections.some(({ name }) => name === connection)) {
+    throw new OperatorError(`there is no connection named ${connection}`, 'See: kith status')
+  }
+  const entries = await store.log({
+    ...(options.person === undefined ? {} : { personId: (await findPerson(store, options.person)).id }),
+    ...(connection === undefined ? {} : { connection }),
+    ...(since_ms === undefined ? {} : { since_ms }),
+    limit,
+  })
+  const ids = [...new Set(entries.map((entry) => entry.personId))]
+  const people = new Map(
+    (ids.length > 0 ? await store.loadPeople(ids) : { people: [] }).people.map((person) => [person.id, person]),
+  )
+  const nameOf = (id: string): string => personName(people.get(id), id)
+  if (output.json) {
+    await output.print({ entries: entries.map((entry) => ({ ...entryJson(entry), name: nameOf(entry.personId) })) })
+    return EXIT.done
+  }
+  if (entries.length === 0) await output.say('Nothing to tell: no change has been heard that fits.')
+  const title = titles(catalogueOf(config).fields)
+  for (const entry of entries) {
+    const values = `${showValue(entry.before)} → ${showValue(entry.after)}`
+    const became = output.dim(outcome(entry))
+    await output.say(
+      `${clock(entry.heard_ms)}  ${entry.stamp.by}  ${nameOf(entry.personId)}: ${title(entry.cell)}  ${values}  ${became}`,
+    )
+  }
+  return EXIT.done
+}
+
+/** An entry for scripts. */
+export function entryJson(entry: LogEntry): object {
+  const { id, personId, cell, before, after, stamp, recordId, kind, rule, heard_ms } = entry
+  return {
+    id,
+    person: personId,
+    field: fieldOf(cell),
+    before,
+    after,
+    connection: stamp.by,
+    record: recordId,
+    at: new Date(stamp.at).toISOString(),
+    heard: new Date(heard_ms).toISOString(),
+    kind,
+    rule,
+  }
+}
+
+/** What became of a change, in words. */
+export function outcome({ kind, rule }: Pick<LogEntry, 'kind' | 'rule'>): string {
+  switch (kind) {
+    case 'applied':
+      return 'stands'
+    case 'lost':
+      return `lost (${rule})`
+    case 'refused':
+      return `refused (${rule})`
+    case 'rewritten':
+      return 'rewritten by the app'
+  }
+}
