@@ -58,7 +58,10 @@ async function demo(context: Context, options: DemoOptions): Promise<number> {
     // Half a demo is of no use to anybody; after a failure, what is in the folder helps to find its cause.
     if (signal.aborted && summary === undefined) await folder.remove()
   }
-  if (summary === undefined) return EXIT.interrupted
+  if (summary === undefined) {
+    screen.say('', 'Stopped before the end. What the demo had made is removed.')
+    return EXIT.interrupted
+  }
   await showFiles(screen, folder, watch)
   return summary.agreement.agrees ? EXIT.done : EXIT.wrong
 }
