@@ -16,14 +16,13 @@ export function loggedEvents(log: Log): Events {
         log.info('planned', { connection, writes: items.length, held })
       }
     },
-    settled: ({ connection, op, recordId, failure: earlier }, answer, settlement) => {
+    settled: ({ connection, op, personId, failure: earlier }, answer, settlement) => {
       if (answer.kind === 'failed') {
         log.failure(settlement?.state === 'parked' ? 'parked' : 'write failed', connection, answer.failure)
         return
       }
-      const record = answer.kind === 'written' ? answer.record.id : recordId
-      const retried = earlier !== undefined
-      log.info(answer.kind, { connection, op, record, ...(retried ? { retried } : {}) })
+      // By the person's id: a record's may be a file name, and that a human's name.
+      log.info(answer.kind, { connection, op, person: personId, ...(earlier ? { retried: true } : {}) })
     },
   }
 }

@@ -83,13 +83,13 @@ export class Queues implements Queue {
     this.#options = options
     if (options.redisUrl !== undefined) {
       this.#redis = new Redis(options.redisUrl, { maxRetriesPerRequest: null, enableOfflineQueue: true })
-      this.#redis.on('error', options.onError)
+      this.#redis.on('error', this.#onError)
     }
     const make = (name: QueueName): BullQueue => {
       const queue = this.#redis
         ? new RedisQueue(name, { connection: this.#redis, prefix: `kith-${options.installation}` })
         : new onPostgres.Queue(name, { connection: this.#postgres(2) })
-      queue.on('error', options.onError)
+      queue.on('error', this.#onError)
       return queue as BullQueue
     }
     this.#queues = {
@@ -99,6 +99,11 @@ export class Queues implements Queue {
       deliver: make('deliver'),
       sweep: make('sweep'),
     }
+  }
+
+  /** Connections that break off while they are being ended are no news. */
+  readonly #onError = (error: Error): void => {
+    if (!this.#ending.signal.aborted) this.#options.onError(error)
   }
 
   async wakePull(connection: string): Promise<void> {
@@ -141,7 +146,7 @@ export class Queues implements Queue {
             prefix: `kith-${this.#options.installation}`,
           })
         : new onPostgres.Worker(name, processor, { connection: this.#postgres(4), concurrency })
-      made.on('error', this.#options.onError)
+      made.on('error', this.#onError)
       this.#workers.push(made as BullWorker)
     }
     worker('pull', 16)

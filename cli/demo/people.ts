@@ -172,7 +172,7 @@ export const PEOPLE: readonly Sample[] = [
     given: 'Graham',
     family: 'Tull',
     mobile: '07700 900513',
-    sheet: { given: 'Gram', mobile: '07700900513' },
+    sheet: { family: 'Tulle', mobile: '07700900513' },
     phone: { title: 'Plumber' },
   },
   { given: 'Keiko', family: 'Arai', mobile: '07700 900514', note: 'Piano teacher', phone: true },

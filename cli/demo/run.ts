@@ -154,8 +154,8 @@ export class Demo {
     const people = new Set((await collect(store.links({ state: 'linked' }))).map((link) => link.personId)).size
     const lost = (await store.log({ limit: 1000 })).filter((entry) => entry.kind === 'lost').length
     screen.say(
-      `${count(this.#journal.heard, 'record')} were found to be ${screen.strong(`${people} people`)}. ` +
-        `Where they differ the later value stands; ${lost} others are kept.`,
+      `${count(this.#journal.heard, 'record')} are ${screen.strong(`${people} people`)}.`,
+      `Where they differ the later value stands, and the other is kept: ${count(lost, 'time')}.`,
       '',
     )
     await showPlan(screen, catalogue, store, intents)

@@ -82,7 +82,7 @@ function stage(
   const keys = keysOf(connection.lens.get(fields), rules.catalogue)
   const stays = link?.state === 'ambiguous' && sameJson(link.keys as Json, keys as Json)
   if (stays && link && sameJson(link.fields, fields)) {
-    if (link.rev !== record.rev) ws.saveLink({ ...link, rev: record.rev })
+    if (link.rev !== record.rev || link.recheck) ws.saveLink({ ...link, rev: record.rev, recheck: false })
     return
   }
   const clean = link && !stays ? withoutFailure(link) : link
@@ -106,13 +106,19 @@ function stage(
 
 function sightDeletion(ws: Workspace, connection: ConnectionRules, id: string, terms: ApplyTerms): void {
   const link = ws.link(connection.name, id)
-  if (!link || link.state === 'gone') return
+  if (!link) return
+  if (link.state === 'gone') {
+    if (link.recheck) ws.saveLink({ ...link, recheck: false })
+    return
+  }
   if (link.personId === null) {
     ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [] })
     return
   }
   if (terms.deletionsHeld !== null) {
-    if (link.state !== 'missing') ws.saveLink({ ...link, state: 'missing', reason: terms.deletionsHeld })
+    if (link.state !== 'missing' || link.recheck) {
+      ws.saveLink({ ...link, state: 'missing', reason: terms.deletionsHeld, recheck: false })
+    }
     return
   }
   believeDeletion(ws, connection, link, terms.now_ms)
@@ -190,7 +196,8 @@ function sightBroken(ws: Workspace, connection: ConnectionRules, sighting: Extra
     return
   }
   const state = link.personId !== null ? 'linked' : 'unreadable'
-  if (link.rev === rev && link.state === state && link.failure?.message === failure.message) return
+  const told = link.rev === rev && link.state === state && link.failure?.message === failure.message
+  if (told && !link.recheck) return
   ws.saveLink({ ...link, state, rev, failure, recheck: false })
   if (link.personId !== null) ws.touch(link.personId)
 }

@@ -19,7 +19,7 @@ import { searchQuery } from './search.ts'
 const KNOWN_IDS = {
   name: 'knownIds',
   text: `select record_id from kith.link
-where connection = $1 and record_id > $2 and state in ('linked', 'staged', 'ambiguous', 'missing')
+where connection = $1 and record_id > $2 and state <> 'gone'
 order by record_id limit $3`,
 }
 

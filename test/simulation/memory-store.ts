@@ -31,7 +31,7 @@ interface Slot {
 }
 
 const ID_BATCH = 1000
-const KNOWN_STATES: ReadonlySet<LinkState> = new Set(['linked', 'staged', 'ambiguous', 'missing'])
+const COUNTED: ReadonlySet<LinkState> = new Set(['linked', 'staged', 'ambiguous', 'missing'])
 
 /**
  * The store of the simulation: the same promises as Postgres, kept by one suite (test/store), with no clock, no randomness
@@ -119,7 +119,7 @@ export class MemoryStore implements Store {
   }
 
   async *knownIds(connection: string): AsyncIterable<string[]> {
-    const links = [...(this.#links.get(connection)?.values() ?? [])].filter((link) => KNOWN_STATES.has(link.state))
+    const links = [...(this.#links.get(connection)?.values() ?? [])].filter((link) => link.state !== 'gone')
     const ids = links.map((link) => link.recordId).sort(order)
     for (let from = 0; from < ids.length; from += ID_BATCH) yield ids.slice(from, from + ID_BATCH)
   }
@@ -237,7 +237,7 @@ export class MemoryStore implements Store {
       tallied[tally.what] = (tallied[tally.what] ?? 0) + tally.count
     }
     const links = [...(this.#links.get(connection)?.values() ?? [])]
-    return { pending, tallied, records: links.filter((link) => KNOWN_STATES.has(link.state)).length }
+    return { pending, tallied, records: links.filter((link) => COUNTED.has(link.state)).length }
   }
 
   async hold(filter: IntentFilter, reason: string): Promise<number> {

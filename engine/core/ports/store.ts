@@ -299,7 +299,7 @@ export interface Store {
     connection: string,
     recordIds: readonly string[],
   ): Promise<ReadonlyMap<string, { rev: string | null; state: LinkState; broken: boolean }>>
-  /** Every record id of a connection that is linked, staged, ambiguous or missing, in batches. */
+  /** Every record id of a connection that is not gone, in batches. */
   knownIds(connection: string): AsyncIterable<string[]>
 
   /**
