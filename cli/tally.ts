@@ -48,8 +48,9 @@ export class Tally {
         this.planned = Math.max(this.planned, this.settled + this.#open.size)
       },
       settled: ({ connection, personId, op }, _answer, settlement) => {
-        if (!this.#open.delete(`${connection}\n${personId}`)) this.planned++
+        this.#open.delete(`${connection}\n${personId}`)
         this.settled++
+        this.planned = Math.max(this.planned, this.settled)
         if (settlement?.state !== 'done') return
         const counter = this.#counter(connection)
         const into = op === 'create' ? counter.created : op === 'update' ? counter.updated : counter.deleted

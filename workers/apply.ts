@@ -96,7 +96,7 @@ export async function wakeAfter(runtime: Runtime, commit: Commit, passEnded: boo
   const pending = new Set(
     (commit.intents ?? []).filter((intent) => intent.state === 'pending').map((intent) => intent.connection),
   )
-  for (const connection of pending) await runtime.queue.wakeDeliver(connection)
+  await Promise.all([...pending].map((connection) => runtime.queue.wakeDeliver(connection)))
   const toMatch = (commit.links ?? []).some((link) => link.state === 'staged' || link.recheck)
   if (passEnded || toMatch || (commit.unplanned ?? []).length > 0) await runtime.queue.wakeSettle()
 }

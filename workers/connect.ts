@@ -50,6 +50,7 @@ export async function connect(
   const fields = report?.fields ?? remembered
   if (!fields) return { config, connector, report, failure, problems: [], rules: null }
   const { rules, problems } = rulesFor(config, connector, catalogue, fields)
+  connector.select?.(rules.lens.appFields)
   return { config, connector, report, failure, problems, rules }
 }
 

@@ -11,10 +11,10 @@ export function baseOf(base_ms: Link['base_ms'], cell: CellKey): number | undefi
   return base_ms[cell] ?? base_ms['*']
 }
 
-/** The mapped part of a record: all of it that is ever stored. */
+/** The mapped part of a record: all of it that is ever stored. A field that the record lacks is blank in it. */
 export function mapped(lens: Lens, fields: JsonObject): JsonObject {
   const kept: { [field: string]: Json } = {}
-  for (const field of lens.appFields) if (fields[field] !== undefined) kept[field] = fields[field]
+  for (const field of lens.appFields) kept[field] = fields[field] ?? null
   return kept
 }
 

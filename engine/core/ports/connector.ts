@@ -19,11 +19,21 @@ export interface Connector {
   check(signal?: AbortSignal): Promise<ConnectionReport>
 
   /**
+   * Names the app fields that the mapping reads or writes: records need hold no others. Called before anything is read;
+   * never called, all known fields are meant.
+   */
+  select?(fields: readonly string[]): void
+
+  /** Traffic since the connector was opened: what `kith sync` and the bench report. */
+  stats?(): ConnectorStats
+
+  /**
    * Reads what has changed since `cursor`, page by page; without a cursor, everything. Ends when there is nothing more for
    * now. Reading twice from one cursor is always allowed and gives at least the same changes again.
    *
    * Where the app's feed cannot tell deletions (see {@link Capabilities.deletes}), or the cursor has expired, the pages
-   * are an *inventory*: all records there are, each at least as a hint; the last page says `complete`.
+   * are an *inventory*: all records there are, each at least as a hint; the last page says `complete`. An app that can tell
+   * that nothing at all has changed may say so with one empty page instead.
    *
    * @throws FailureError; pages already handed out stay valid
    */
@@ -38,6 +48,9 @@ export interface Connector {
   /**
    * Writes at most {@link Capabilities.writeBatch_max} records. One outcome per request, with the request's `ref`. An update
    * changes the named fields only and leaves all else in the app as it stands.
+   *
+   * A create that is repeated (`createKey` is `id`) and finds its record there answers with the record as it stands, even
+   * if a human has edited it since. Times may be left out of an outcome's record.
    *
    * A request whose answer was lost is `uncertain`, and so is a whole batch whose answer was lost: it must not throw then.
    */
@@ -57,6 +70,12 @@ export interface Connector {
 
   /** Ends open sockets, watchers and timers. The connector is not used afterwards. */
   close(): Promise<void>
+}
+
+export interface ConnectorStats {
+  readonly requests: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
 }
 
 export interface Capabilities {
@@ -116,7 +135,7 @@ export interface AppRecord {
   readonly modified_ms?: number
   /** The app's time of the last change to single fields, in milliseconds. */
   readonly fieldTimes_ms?: { readonly [field: string]: number }
-  /** A field that is not here is not known; a blank one is null. */
+  /** Every field that was asked for (see {@link Connector.select}); one that is not here is blank. */
   readonly fields: JsonObject
 }
 
