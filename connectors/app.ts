@@ -28,4 +28,33 @@ export interface App<Options = unknown> {
   account(options: Options, context: Pick<ConnectContext, 'baseDir'>): string
   /** Opens the connection. Does no I/O yet. */
   connect(options: Options, context: ConnectContext): Connector
+  /** How the app's webhooks are told from forged ones and what they announce; undefined where it sends none. */
+  webhook?(options: Options, context: ConnectContext): Webhook
+}
+
+/** A request that came to `/hooks/<connection>`, as it came: signatures are over the raw body. */
+export interface HookRequest {
+  readonly method: string
+  /** The public address it was sent to, with path and query. */
+  readonly url: string
+  /** By lower-case name. */
+  readonly headers: { readonly [name: string]: string | undefined }
+  readonly body: Uint8Array
+}
+
+export interface HookAnswer {
+  readonly status: number
+  readonly headers?: { readonly [name: string]: string }
+  readonly body?: string
+  /** What it announces: hints that make the next pull come sooner, never the truth. null: nothing, or not believed. */
+  readonly announces: 'pull' | null
+  /** Stable over the app's retries: one that was seen within the replay window is answered and not acted on again. */
+  readonly eventIds: readonly string[]
+  /** Why it was refused, for the log; holds no secret and no personal value. */
+  readonly refused?: string
+}
+
+export interface Webhook {
+  /** Verifies in constant time and says what to answer. Pure: no I/O, decides by `now` of the context. */
+  receive(request: HookRequest): HookAnswer
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { App } from '../connectors/app.ts'
@@ -62,7 +61,6 @@ export class Household {
   static async open(options: HouseholdOptions): Promise<Household> {
     const { config, warnings } = await readConfig(options)
     const dataDir = options.env['KITH_DATA'] ?? join(config.baseDir, '.kith')
-    await mkdir(dataDir, { recursive: true })
     const database = await openDatabase({ databaseUrl: options.env['DATABASE_URL'], dataDir })
     try {
       const store = await openStore(database.url)
@@ -140,14 +138,13 @@ export class Household {
 
   /** What the workers work with. Rules and connectors follow a later {@link Household.connect}. */
   runtime(queue: Queue): Runtime {
-    const household = this
     let seen: readonly Connected[] | undefined
     let rules: Rules
     let connectors: ReadonlyMap<string, Connector>
     const refresh = (): void => {
-      if (seen === household.#connected) return
-      seen = household.#connected
-      rules = rulesOf(household.config, catalogueOf(household.config), seen)
+      if (seen === this.#connected) return
+      seen = this.#connected
+      rules = rulesOf(this.config, catalogueOf(this.config), seen)
       connectors = new Map(seen.filter((item) => item.rules).map((item) => [item.config.name, item.connector]))
     }
     return {

@@ -22,6 +22,8 @@ export async function pullConnection(runtime: Runtime, name: string, signal?: Ab
     const pass = new Pass(runtime, name, await store.startPass(name), readWith, anew)
     await readPass(runtime, connector, pass, anew ? null : state.cursor, signal)
     if (state.failure) await store.saveConnection(name, { failure: null })
+    if (state.held !== null && (await store.counts()).get(name)?.missing === 0)
+      await store.saveConnection(name, { held: null })
   } catch (error) {
     if (signal?.aborted) return
     const failure = failureFrom(error)

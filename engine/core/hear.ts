@@ -3,7 +3,7 @@ import { diffRecord, mapped, sameFields } from './diff.ts'
 import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
 import { keysOf } from './identity.ts'
 import { mergeCell, type Heard } from './merge.ts'
-import type { Cell, Person } from './person.ts'
+import { valuesOf, type Cell, type Person } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
@@ -33,7 +33,9 @@ export function hearRecord(
   const cells: { [cell: CellKey]: Cell } = {}
   const changedFields = new Set<string>()
 
+  const image = first ? alreadyShown(connection, person, fields) : new Set<string>()
   for (const item of heard) {
+    if (image.has(fieldOf(item.cell))) continue
     base_ms[item.cell] = item.stamp.at
     if (lens.fields.get(fieldOf(item.cell))?.direction === 'out') continue
     const cell = hearCell(ws, rules, connection, person, item, origin)
@@ -67,6 +69,24 @@ export function hearRecord(
     recheck: false,
   }
   if (first || !sameLink(connection, link, next)) ws.saveLink(next)
+}
+
+/**
+ * Lossy fields in which a record that is heard for the first time says what the person says, as far as it can: a name in one
+ * column, split by guess, is no contradiction to the same name in its parts.
+ */
+function alreadyShown(connection: ConnectionRules, person: Person, fields: JsonObject): ReadonlySet<string> {
+  const { lens } = connection
+  const patch = lens.put(valuesOf(person), fields)
+  const shown = [...lens.fields].filter(
+    ([field, { lossy }]) =>
+      lossy !== undefined && (lens.sources.get(field) ?? []).every((name) => patch[name] === undefined),
+  )
+  return new Set(shown.map(([field]) => field).filter((field) => says(person, field)))
+}
+
+function says(person: Person, field: string): boolean {
+  return Object.entries(person.cells).some(([cell, { value }]) => value !== null && fieldOf(cell) === field)
 }
 
 /** Merges one cell, writes the log, and answers the person's new cell where there is one. */
