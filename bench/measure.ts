@@ -27,22 +27,19 @@ function statOf(pid: number): Stat | null {
   }
 }
 
-/** Processor time of one process so far; 0 when it is gone. */
-export function cpu_ms(pid: number): number {
-  return statOf(pid)?.own_ms ?? 0
-}
-
 /** Processor time of a process and of all its children, living and gone: a Postgres with its backends. */
 export function familyCpu_ms(pid: number): number {
-  const head = statOf(pid)
-  if (!head) return 0
-  return head.own_ms + head.children_ms + childrenOf(pid).reduce((sum, child) => sum + familyCpu_ms(child), 0)
-}
-
-export function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && statOf(Number(name))?.parent === pid)
-    .map(Number)
+  const stats = new Map<number, Stat>()
+  for (const name of readdirSync('/proc')) {
+    const stat = /^\d+$/.test(name) ? statOf(Number(name)) : null
+    if (stat) stats.set(Number(name), stat)
+  }
+  const sum = (member: number): number => {
+    const { own_ms, children_ms } = stats.get(member) ?? { own_ms: 0, children_ms: 0 }
+    const children = [...stats].filter(([, { parent }]) => parent === member)
+    return own_ms + children_ms + children.reduce((all, [child]) => all + sum(child), 0)
+  }
+  return sum(pid)
 }
 
 /** The most memory that a process ever held, in MiB. */

@@ -79,7 +79,10 @@ async function stages({ people }: RouteOptions): Promise<Table[]> {
     await rig.round()
     await resetStatements(rig.house.household.databaseUrl)
     clock.reset()
-    const parts = await profiled(() => rig.round())
+    let parts: ReadonlyMap<string, number> = new Map()
+    await rig.round(async (work) => {
+      parts = await profiled(work)
+    })
     const calls = clock.table('Calls of the store in one round (waiting included, many at once)', people)
     return [
       partsTable("Kith's process in one round of edits, by part (queue on Postgres)", parts, people),
@@ -93,14 +96,17 @@ async function stages({ people }: RouteOptions): Promise<Table[]> {
 
 interface Rig {
   readonly house: House
-  /** Edits everybody in one app, and waits until the other has answered every write. Apps take turns. */
-  round(): Promise<Cost>
+  /**
+   * Edits everybody in one app, and waits until the other has answered every write. Apps take turns.
+   * @param watched runs the part of the round that counts
+   */
+  round(watched?: (work: () => Promise<void>) => Promise<void>): Promise<Cost>
   /** Starts something, and waits until so many writes are answered. */
   settled(count: number, start: () => Promise<unknown>): Promise<void>
   close(): Promise<void>
 }
 
-async function openRig(
+export async function openRig(
   people: number,
   options: { redisUrl?: string | undefined; settings?: { readonly [name: string]: string } },
 ): Promise<Rig> {
@@ -119,12 +125,13 @@ async function openRig(
     await done
   }
   let rounds = 0
-  const round = async (): Promise<Cost> => {
+  const round: Rig['round'] = async (watched = (work) => work()) => {
     rounds += 1
     const [from, name] = rounds % 2 === 1 ? ([left, 'left'] as const) : ([right, 'right'] as const)
     const ids = await idsOf(from)
     for (const id of ids) from.edit(id, { title: `Title ${rounds}` })
-    const cost = await house.cost(() => settled(ids.length, () => house.daemon.queues.wakePull(name)))
+    const sync = (): Promise<void> => settled(ids.length, () => house.daemon.queues.wakePull(name))
+    const cost = await house.cost(() => watched(sync))
     // The echo of our own writes is heard before the next round, as in a household that is polled.
     await house.quiet()
     return cost

@@ -33,17 +33,8 @@ export const POLL_MS = MINUTE_MS
 export const POLL_MS_MIN = SECOND_MS
 export const POLL_MS_MAX = DAY_MS
 
-/** Rest after the first hint of a burst before the feed is read, so that a burst costs one read. */
-export const HINT_REST_MS = 10
-
 /** How long a claimed write may stay unanswered before its answer counts as lost: longer than any request may take. */
 export const LEASE_MS = 2 * MINUTE_MS
-
-/** How long one request to an app may take in all. Must stay well below {@link LEASE_MS}. */
-export const REQUEST_MS_MAX = MINUTE_MS
-
-/** Repeats of one read request by p-retry before the pass is given up until the next poll. */
-export const READ_RETRIES_MAX = 4
 
 /** How often a commit that lost its compare-and-set is loaded, merged and tried anew before its job is put back. */
 export const COMMIT_ATTEMPTS_MAX = 5
@@ -52,10 +43,8 @@ export const COMMIT_ATTEMPTS_MAX = 5
 export const EARLY_ATTEMPTS_MAX = 50
 export const EARLY_REST_MS = 50
 
-/** Staged records matched in one round. All of them are weighed together, so a larger round is a longer transaction. */
-export const MATCH_ROUND_MAX = 500
-/** Rounds lost to another worker before a match job is put back into the queue. */
-export const MATCH_ATTEMPTS_MAX = 5
+/** Staged records matched, or people planned, in one commit: a larger round is a longer transaction. */
+export const MATCH_ROUND_MAX = 200
 
 /** Time between two sweeps: they find what lost nudges and dead workers left behind. */
 export const SWEEP_MS = 15 * SECOND_MS

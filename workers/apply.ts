@@ -20,6 +20,7 @@ export type Applied = 'applied' | 'stale' | 'early'
  * and wakes whoever has something to do now. Applying twice changes nothing more.
  *
  * @param patient wait (`early`) for an app that announces a newer revision than it serves yet; otherwise take what it serves
+ * @param turn settles when the chunk before this one is done, as far as this process knows; see turns.ts
  * @throws FailureError when the app cannot be read: the chunk is to be tried again
  */
 export async function applyChunk(
@@ -27,6 +28,7 @@ export async function applyChunk(
   chunk: Chunk,
   patient: boolean,
   signal?: AbortSignal,
+  turn?: Promise<unknown>,
 ): Promise<Applied> {
   const rules = runtime.rules.connections.get(chunk.connection)
   const connector = runtime.connectors.get(chunk.connection)
@@ -34,7 +36,7 @@ export async function applyChunk(
   const sightings = await withData(connector, chunk.sightings, signal)
   if (patient && servesOtherRevision(chunk, sightings)) return 'early'
   const { sightings: _sightings, deletions, ...step } = chunk
-  return applySightings(runtime, rules, sightings, deletions, { ...step, now_ms: runtime.now() })
+  return applySightings(runtime, rules, sightings, deletions, { ...step, now_ms: runtime.now() }, turn)
 }
 
 /** Hears sightings of one connection; with a `feed` step as part of a pass, without one as a reading in between. */
@@ -44,6 +46,7 @@ export async function applySightings(
   sightings: readonly Known[],
   deletions: number,
   feed?: FeedStep,
+  turn?: Promise<unknown>,
 ): Promise<Applied> {
   const { store } = runtime
   const ids = [...new Set(sightings.flatMap(idsOf))]
@@ -59,6 +62,7 @@ export async function applySightings(
       ...brakes,
     })
     const commit = { ...ws.commit(), ...(feed ? { feed } : {}) }
+    await turn
     const result = await store.commit(commit)
     if (result.kind !== 'lost' || attempt >= runtime.limits.mergeAttempts_max) {
       if (result.kind === 'committed') tell(runtime, connection.name, sightings, commit)

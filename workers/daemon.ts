@@ -8,6 +8,7 @@ import type { Queues } from './queues.ts'
 import type { Chunk, Runtime } from './runtime.ts'
 import { settleHousehold } from './settle.ts'
 import { sweep, type Schedule } from './sweep.ts'
+import { Turns } from './turns.ts'
 
 export interface DaemonOptions {
   /** Poll, sweep and listen for the apps' own announcements; without it the process only works on jobs (`kith worker`). */
@@ -23,6 +24,7 @@ export class Daemon {
   readonly queues: Queues
   readonly #household: Household
   readonly #schedule: Schedule
+  readonly #turns = new Turns()
   readonly #unwatch: (() => Promise<void>)[] = []
   #pruned_ms = 0
 
@@ -79,7 +81,8 @@ export class Daemon {
   }
 
   async #apply(chunk: Chunk, signal: AbortSignal, attempt: number): Promise<'early' | void> {
-    const applied = await applyChunk(this.runtime, chunk, attempt <= PATIENT_ATTEMPTS, signal)
+    const patient = attempt <= PATIENT_ATTEMPTS
+    const applied = await this.#turns.run(chunk, (turn) => applyChunk(this.runtime, chunk, patient, signal, turn))
     if (applied === 'early') return 'early'
   }
 

@@ -3,7 +3,7 @@ import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { Connector, WriteOutcome, WriteRequest } from '../engine/core/ports/connector.ts'
 import type { Intent, Neighbourhood } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
-import { settleIntent, type Answer } from '../engine/core/settle.ts'
+import { settleIntent, type Answer, type Answered } from '../engine/core/settle.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
 import { findOut } from './find-out.ts'
@@ -67,8 +67,6 @@ async function stopFor(runtime: Runtime, name: string, failure: Failure): Promis
   await runtime.store.saveConnection(name, { failure })
   if (failure.kind !== 'auth') await runtime.queue.wakeDeliver(name, failure.retryAfter_ms ?? 1000)
 }
-
-export type Answered = readonly (readonly [Intent, Answer])[]
 
 async function send(connector: Connector, intents: readonly Intent[], signal?: AbortSignal): Promise<Answered> {
   let outcomes: WriteOutcome[]

@@ -2,8 +2,7 @@ import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { Connector, CreateRequest } from '../engine/core/ports/connector.ts'
 import type { Intent, Link } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
-import { judgeUncertain, type Answer } from '../engine/core/settle.ts'
-import type { Answered } from './deliver.ts'
+import { judgeUncertain, type Answer, type Answered } from '../engine/core/settle.ts'
 import type { Runtime } from './runtime.ts'
 
 /**

@@ -2,8 +2,8 @@ import { sameFields } from '../engine/core/diff.ts'
 import { failureFrom } from '../engine/core/failure.ts'
 import type { Connector, ReadAnswer } from '../engine/core/ports/connector.ts'
 import type { Intent } from '../engine/core/ports/store.ts'
+import type { Answered } from '../engine/core/settle.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
-import type { Answered } from './deliver.ts'
 import type { Runtime } from './runtime.ts'
 
 /**

@@ -71,6 +71,8 @@ export class Queues implements Queue {
   readonly #workers: BullWorker[] = []
   readonly #options: QueueOptions
   readonly #redis: Redis | undefined
+  /** One for each worker, which waits on it; BullMQ leaves connections that it was handed to their owner. */
+  readonly #waiting: Redis[] = []
   readonly #ending = new AbortController()
 
   static async open(options: QueueOptions): Promise<Queues> {
@@ -139,9 +141,14 @@ export class Queues implements Queue {
     const worker = (name: QueueName, concurrency: number): void => {
       if (settings.except?.includes(name)) return
       const processor: Processor = (job, token) => this.#process(name, handlers, job, token)
-      const made = this.#redis
+      const redis = this.#redis?.duplicate()
+      if (redis) {
+        redis.on('error', this.#onError)
+        this.#waiting.push(redis)
+      }
+      const made = redis
         ? new RedisWorker(name, processor, {
-            connection: this.#redis.duplicate(),
+            connection: redis,
             concurrency,
             prefix: `kith-${this.#options.installation}`,
           })
@@ -192,7 +199,7 @@ export class Queues implements Queue {
     ])
     late.abort()
     await Promise.all(QUEUE_NAMES.map((name) => this.#queues[name].close()))
-    this.#redis?.disconnect()
+    for (const redis of [...this.#waiting, this.#redis]) redis?.disconnect()
   }
 
   async #wake(name: QueueName, id: string, data: object): Promise<void> {

@@ -1,12 +1,10 @@
+import { MATCH_ROUND_MAX } from '../config/limits.ts'
 import { decideMatch } from '../engine/core/match.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { applySightings, wakeAfter } from './apply.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
-
-/** How many records are matched, or people planned, in one commit. */
-const ROUND = 200
 
 /**
  * Brings the household in order: reads again what is to be read again, finds out who staged records are, and plans the
@@ -33,7 +31,7 @@ export async function everyoneHeard(runtime: Runtime): Promise<boolean> {
 
 async function rereadRecords(runtime: Runtime, signal?: AbortSignal): Promise<void> {
   const { store } = runtime
-  const stale = await store.rechecks(ROUND)
+  const stale = await store.rechecks(MATCH_ROUND_MAX)
   const byConnection = Map.groupBy(stale, (item) => item.connection)
   for (const [name, items] of byConnection) {
     const connector = runtime.connectors.get(name)
@@ -52,7 +50,7 @@ async function matchStaged(runtime: Runtime, signal?: AbortSignal): Promise<void
   let after: { connection: string; recordId: string } | undefined
   let lost = 0
   while (!signal?.aborted) {
-    const { links, round } = await runtime.store.staged(ROUND, after)
+    const { links, round } = await runtime.store.staged(MATCH_ROUND_MAX, after)
     const last = links.at(-1)
     if (!last) return
     if (await matchRound(runtime, links, round)) after = { connection: last.connection, recordId: last.recordId }
@@ -96,7 +94,7 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
   const { store } = runtime
   let lost = 0
   while (!signal?.aborted) {
-    const flags = await store.unplanned(ROUND)
+    const flags = await store.unplanned(MATCH_ROUND_MAX)
     if (flags.length === 0) return
     const ids = flags.map((flag) => flag.personId)
     const ws = new Workspace(await store.loadPeople(ids))

@@ -21,6 +21,9 @@ export type Answer =
   /** The app holds neither what we sent nor what was there before: it is read again and heard. */
   | { readonly kind: 'overtaken' }
 
+/** Intents with what became of them. */
+export type Answered = readonly (readonly [Intent, Answer])[]
+
 export interface SettleTerms {
   readonly now_ms: number
 }

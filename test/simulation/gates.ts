@@ -6,7 +6,7 @@ import type { Commit, Store } from '../../engine/core/ports/store.ts'
  */
 export function gatedStore(store: Store, gate: (label: string) => Promise<void>): Store {
   return new Proxy(store, {
-    get(target, name: keyof Store & string) {
+    get(target, name: keyof Store) {
       const method = target[name].bind(target) as (...args: unknown[]) => unknown
       if (STREAMS.has(name))
         return (...args: unknown[]) => gatedStream(method(...args) as AsyncIterable<unknown>, name, gate)
