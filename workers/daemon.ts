@@ -25,7 +25,8 @@ export class Daemon {
   readonly #household: Household
   readonly #schedule: Schedule
   readonly #turns = new Turns()
-  readonly #unwatch: (() => Promise<void>)[] = []
+  /** How to end what was begun besides the queues: watchers, the word that we are at work. */
+  readonly #endings: (() => Promise<void>)[] = []
   #pruned_ms = 0
 
   private constructor(household: Household, queues: Queues) {
@@ -40,6 +41,7 @@ export class Daemon {
   static async start(household: Household, options: DaemonOptions): Promise<Daemon> {
     const queues = await household.openQueues()
     const daemon = new Daemon(household, queues)
+    daemon.#endings.push(await household.enterWork())
     await queues.work(
       {
         pull: (data, signal) => daemon.#pull((data as { connection: string }).connection, signal),
@@ -61,7 +63,7 @@ export class Daemon {
 
   /** Ends watchers, lets jobs under way finish, and ends the queues. The household stays open. */
   async stop(): Promise<void> {
-    await Promise.all(this.#unwatch.map((stop) => stop()))
+    await Promise.all(this.#endings.map((end) => end()))
     await this.queues.close(DRAIN_MS_MAX)
   }
 
@@ -69,7 +71,7 @@ export class Daemon {
     for (const { config, connector, rules } of this.#household.connected) {
       if (!rules || !connector.watch) continue
       const hint = (): void => void this.queues.wakePull(config.name).catch(() => undefined)
-      this.#unwatch.push(await connector.watch(hint))
+      this.#endings.push(await connector.watch(hint))
     }
   }
 

@@ -1,7 +1,7 @@
 import { judgeWrites } from '../engine/core/brakes.ts'
 import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { Connector, WriteOutcome, WriteRequest } from '../engine/core/ports/connector.ts'
-import type { Intent, Neighbourhood } from '../engine/core/ports/store.ts'
+import type { ConnectionState, Intent, Neighbourhood } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { settleIntent, type Answer, type Answered } from '../engine/core/settle.ts'
 import { Workspace } from '../engine/core/workspace.ts'
@@ -17,7 +17,8 @@ import type { Runtime } from './runtime.ts'
 export async function deliver(runtime: Runtime, name: string, signal?: AbortSignal): Promise<void> {
   const connector = runtime.connectors.get(name)
   const rules = runtime.rules.connections.get(name)
-  if (!connector || !rules || !(await mayWrite(runtime, name))) return
+  const state = (await runtime.store.connections()).find((item) => item.name === name)
+  if (!connector || !rules || !mayWrite(state)) return
   await applyBrakes(runtime, rules)
   const lanes = Array.from({ length: connector.capabilities.writes_concurrent_max }, () =>
     lane(runtime, rules, connector, signal),
@@ -25,10 +26,12 @@ export async function deliver(runtime: Runtime, name: string, signal?: AbortSign
   await Promise.all(lanes)
 }
 
-/** Only a live connection is written to, and one whose credentials were refused not before they are put right. */
-async function mayWrite(runtime: Runtime, name: string): Promise<boolean> {
-  const state = (await runtime.store.connections()).find((item) => item.name === name)
-  return state !== undefined && state.mode === 'live' && state.failure?.kind !== 'auth'
+/**
+ * Only a live connection is written to, and one whose credentials were refused not before they are put right. Nor is one
+ * before its first pass came through: whoever is created there may be there already (I4).
+ */
+export function mayWrite(state: ConnectionState | undefined): boolean {
+  return state !== undefined && state.mode === 'live' && state.scanned && state.failure?.kind !== 'auth'
 }
 
 /** Holds what the brakes of a connection stop, before anything of it is sent. */

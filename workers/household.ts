@@ -13,6 +13,7 @@ import type { AppField, Connector } from '../engine/core/ports/connector.ts'
 import type { Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
 import { openDatabase, type Database } from '../engine/store/embedded/database.ts'
+import { enterWork } from '../engine/store/locks.ts'
 import { openStore } from '../engine/store/postgres.ts'
 import { checkMapping } from '../mappings/compile.ts'
 import { mappingSchema } from '../mappings/schema.ts'
@@ -120,6 +121,17 @@ export class Household {
     await Promise.all(replaced.map((item) => item.connector.close()))
     await this.#replanWhenRulesChanged()
     return opened
+  }
+
+  /**
+   * Says that this process works on these data. When it is the only one, writes that look under way were left by processes
+   * that died: they are found out about at once. Not where a create must be searched for, as a search may lag behind.
+   */
+  async enterWork(): Promise<() => Promise<void>> {
+    return enterWork(this.databaseUrl, async () => {
+      const certain = this.#connected.filter(({ connector }) => connector.capabilities.createKey === 'id')
+      await this.store.expireLeases(certain.map((item) => item.config.name))
+    })
   }
 
   async openQueues(): Promise<Queues> {

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { z } from 'zod'
 import type { Json } from '../engine/core/json.ts'
 import { StoreUnavailableError } from '../engine/core/ports/store.ts'
-import { holdDaemonLock } from '../engine/store/daemon-lock.ts'
+import { holdLeadLock } from '../engine/store/locks.ts'
 import type { Household } from './household.ts'
 
 /** Who is at work on a household's data: one process at a time reads and sends, workers beside it not counted. */
@@ -51,7 +51,7 @@ async function leaderOf({ store }: Household): Promise<Leader | null> {
 
 async function lock(url: string, onLost: () => void): Promise<(() => Promise<void>) | null> {
   try {
-    return await holdDaemonLock(url, onLost)
+    return await holdLeadLock(url, onLost)
   } catch (error) {
     throw new StoreUnavailableError('the database cannot be reached', { cause: error })
   }

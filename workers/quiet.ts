@@ -1,5 +1,6 @@
 import type { ConnectionState } from '../engine/core/ports/store.ts'
 import type { Daemon } from './daemon.ts'
+import { mayWrite } from './deliver.ts'
 import { somethingUnsettled } from './sweep.ts'
 
 export interface QuietOptions {
@@ -71,10 +72,7 @@ async function nothingDue(daemon: Daemon): Promise<boolean> {
   const { runtime, queues } = daemon
   const due = await runtime.store.due(runtime.now())
   const states = new Map((await runtime.store.connections()).map((state) => [state.name, state]))
-  const sendable = due.filter((name) => {
-    const state = states.get(name)
-    return runtime.connectors.has(name) && state?.mode === 'live' && state.failure?.kind !== 'auth'
-  })
+  const sendable = due.filter((name) => runtime.connectors.has(name) && mayWrite(states.get(name)))
   for (const name of sendable) await queues.wakeDeliver(name)
   const counts = await runtime.store.counts()
   return sendable.length === 0 && [...counts.values()].every((count) => count.sending === 0)

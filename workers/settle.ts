@@ -1,4 +1,5 @@
 import { MATCH_ROUND_MAX } from '../config/limits.ts'
+import { FailureError } from '../engine/core/failure.ts'
 import { decideMatch } from '../engine/core/match.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
@@ -39,9 +40,16 @@ async function rereadRecords(runtime: Runtime, signal?: AbortSignal): Promise<vo
     if (!connector || !rules) continue
     const ids = items.map((item) => item.recordId)
     const max = connector.capabilities.readBatch_max
-    for (let start = 0; start < ids.length; start += max) {
-      const answers = await connector.read(ids.slice(start, start + max), signal)
-      await applySightings(runtime, rules, answers, answers.filter((answer) => answer.kind === 'gone').length)
+    try {
+      for (let start = 0; start < ids.length; start += max) {
+        const answers = await connector.read(ids.slice(start, start + max), signal)
+        await applySightings(runtime, rules, answers, answers.filter((answer) => answer.kind === 'gone').length)
+      }
+    } catch (error) {
+      if (!(error instanceof FailureError)) throw error
+      // The others do not wait for an app that cannot be read.
+      runtime.log.failure('reading again failed', name, error.failure)
+      await store.saveConnection(name, { failure: error.failure })
     }
   }
 }

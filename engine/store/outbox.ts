@@ -103,6 +103,13 @@ export async function claimExpired(
   return rows.map(intentFrom).sort(byPlan)
 }
 
+export async function expireLeases(database: Database, connections: readonly string[]): Promise<void> {
+  await database.run(
+    { text: `update kith.intent set lease_ms = 0 where connection = any ($1) and state = 'sending'` },
+    [connections],
+  )
+}
+
 export async function due(database: Database, now_ms: number): Promise<string[]> {
   const { rows } = await database.run(DUE, [now_ms])
   return rows.map((row) => row.connection as string)

@@ -50,6 +50,7 @@ export async function openStore(url: string, options: { poolSize?: number } = {}
     claim: (connection, limit, now_ms, leaseEnd_ms) => outbox.claim(database, connection, limit, now_ms, leaseEnd_ms),
     claimExpired: (connection, limit, now_ms, leaseEnd_ms) =>
       outbox.claimExpired(database, connection, limit, now_ms, leaseEnd_ms),
+    expireLeases: (connections) => outbox.expireLeases(database, connections),
     due: (now_ms) => outbox.due(database, now_ms),
     brakeCounts: (connection, since_ms) => outbox.brakeCounts(database, connection, since_ms),
     hold: (filter, reason) => outbox.hold(database, filter, reason),

@@ -220,6 +220,14 @@ export class MemoryStore implements Store {
       .sort(byPlan)
   }
 
+  async expireLeases(connections: readonly string[]): Promise<void> {
+    for (const slots of this.#slots.values()) {
+      for (const [connection, slot] of slots) {
+        if (slot.sending && connections.includes(connection)) slot.sending = { ...slot.sending, lease_ms: 0 }
+      }
+    }
+  }
+
   async due(now_ms: number): Promise<string[]> {
     const names = new Set<string>()
     for (const slots of this.#slots.values()) for (const connection of slots.keys()) names.add(connection)

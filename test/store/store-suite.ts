@@ -607,6 +607,15 @@ export function storeSuite(open: () => Promise<Store>): void {
         }
       })
 
+      test('leases can be let run out, in the connections named', async () => {
+        await write(store, { intents: [intent('a'), intent('b', { personId: 'p2', connection: 'phones' })] })
+        await store.claim('crm', 1, NOW, LEASE_END)
+        await store.claim('phones', 1, NOW, LEASE_END)
+        await store.expireLeases(['crm'])
+        expect(await store.claimExpired('crm', 1, NOW, LEASE_END)).toHaveLength(1)
+        expect(await store.claimExpired('phones', 1, NOW, LEASE_END)).toEqual([])
+      })
+
       test('a lease that ran out is claimed anew; one that did not is left alone', async () => {
         await write(store, { intents: [intent('i1'), intent('i2'), intent('i3', { connection: 'phones' })] })
         await store.claim('crm', 1, NOW, NOW + 10)

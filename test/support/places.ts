@@ -14,7 +14,10 @@ import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
 import { stringify } from 'csv-stringify/sync'
 import { startCardDavSimulator, type CardDavSimulator } from '../../connectors/carddav/simulator.ts'
-import { readVcard, setInVcard, vcardOf, type Contact, type ScalarField } from './contacts.ts'
+import { MemoryApp } from '../../connectors/memory/app.ts'
+import { memoryApps } from '../../connectors/memory/index.ts'
+import type { Quirks } from '../../connectors/memory/quirks.ts'
+import { readVcard, SCALARS, setInVcard, vcardOf, type Contact, type ScalarField } from './contacts.ts'
 
 /**
  * A place where humans keep contacts, seen with their eyes: what stands there, and edits as people make them. None of it goes
@@ -255,6 +258,58 @@ export class Book implements Place {
   /** Requests that change something, so far. */
   get writes(): number {
     return this.server.requests.filter(({ method }) => method === 'PUT' || method === 'DELETE').length
+  }
+}
+
+/** A product in this process, for what files and servers cannot do: field times, archives. A record's id is the app's. */
+export class Crm implements Place {
+  readonly name: string
+  readonly app: MemoryApp
+  readonly config: Place['config']
+
+  constructor(name: string, people: readonly Contact[] = [], quirks: Partial<Quirks> = {}) {
+    this.name = name
+    this.app = new MemoryApp({ name: `${name}-${randomUUID()}`, now: Date.now, quirks })
+    memoryApps.set(this.app.name, this.app)
+    this.config = { app: 'memory', name: this.app.name }
+    for (const who of people) this.add(who)
+  }
+
+  all(): Map<string, Contact> {
+    return new Map(
+      [...this.app.all()].map(({ id, fields }) => {
+        const text = (field: string): string => (typeof fields[field] === 'string' ? fields[field] : '')
+        const list = (field: string): string[] =>
+          ((fields[field] ?? []) as { value: string }[]).map(({ value }) => value)
+        const { given, family, organisation, title, birthday, note } = Object.fromEntries(
+          SCALARS.map((field) => [field, text(field)]),
+        ) as { [field in ScalarField]: string }
+        const who = { given, family, organisation, title, birthday, note }
+        return [id, { ...who, emails: list('emails'), phones: list('phones') }]
+      }),
+    )
+  }
+
+  add(who: Contact): void {
+    const scalars = SCALARS.map((field) => [field, who[field] || null])
+    const set = (values: readonly string[]): { value: string }[] => values.map((value) => ({ value }))
+    this.app.add({ ...Object.fromEntries(scalars), emails: set(who.emails), phones: set(who.phones) })
+  }
+
+  edit(id: string, field: ScalarField, value: string): void {
+    this.app.edit(id, { [field]: value || null })
+  }
+
+  remove(id: string): void {
+    this.app.remove(id)
+  }
+
+  stamps(): Map<string, string> {
+    return new Map([...this.app.all()].map(({ id, rev, fields }) => [id, `${rev} ${JSON.stringify(fields)}`]))
+  }
+
+  close(): void {
+    memoryApps.delete(this.app.name)
   }
 }
 

@@ -325,6 +325,8 @@ export interface Store {
   claim(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]>
   /** `sending` intents whose lease has run out: their answers are lost. Claims them anew until `leaseEnd_ms`. */
   claimExpired(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]>
+  /** Lets every lease in these connections run out now: for a worker that knows that it is the only one. */
+  expireLeases(connections: readonly string[]): Promise<void>
   /** Connections that have something to send or to find out about now. */
   due(now_ms: number): Promise<string[]>
   /**
