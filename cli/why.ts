@@ -58,13 +58,14 @@ async function why(
   if (field !== undefined && !fields.includes(field) && field !== 'name') {
     throw new OperatorError(`there is no field named ${field}`, `The fields are: ${fields.join(', ')}.`)
   }
-  const story = await tell(household.store, await findPerson(household.store, query), field)
+  const story = await tell(household.store, await findPerson(household.store, query), field, fields)
   if (output.json) await output.print(storyJson(story))
   else await printStory(output, story, titles(catalogue.fields))
   return EXIT.done
 }
 
-async function tell(store: Store, found: Person, field: string | undefined): Promise<Story> {
+/** @param order the catalogue's fields, in the order in which people read them */
+async function tell(store: Store, found: Person, field: string | undefined, order: readonly string[]): Promise<Story> {
   const concerns = (cell: CellKey): boolean => {
     const name = fieldOf(cell)
     return field === undefined || name === field || (field === 'name' && name.startsWith('name.'))
@@ -79,7 +80,7 @@ async function tell(store: Store, found: Person, field: string | undefined): Pro
     person,
     cells: Object.entries(person.cells)
       .filter(([cell, { value }]) => value !== null && concerns(cell))
-      .sort(([a], [b]) => (a < b ? -1 : 1)),
+      .sort(([a], [b]) => order.indexOf(fieldOf(a)) - order.indexOf(fieldOf(b)) || (a < b ? -1 : 1)),
     losers: log.filter((entry) => entry.kind !== 'applied' && concerns(entry.cell)),
     links: hood.links.filter((link) => link.personId === found.id),
     open: hood.intents.filter((intent) => intent.personId === found.id && touches(intent)),

@@ -1,7 +1,7 @@
 import { decideApply, type Known } from '../engine/core/apply.ts'
 import { judgeDeletions, judgeFields, type BrakeCounts } from '../engine/core/brakes.ts'
 import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
-import type { Commit, CommitResult, FeedStep } from '../engine/core/ports/store.ts'
+import type { Commit, CommitResult, FeedStep, Tally } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { approvalHold, type Chunk, type Runtime } from './runtime.ts'
@@ -53,14 +53,16 @@ export async function applySightings(
   const brakes = await brakeTerms(runtime, connection, deletions)
   for (let attempt = 1; ; attempt++) {
     const hood = await store.loadRecords(connection.name, ids)
-    const ws = new Workspace(hood)
-    const held = await approvalHold(runtime)
-    decideApply(ws, runtime.rules, connection, sightings, {
-      now_ms: runtime.now(),
-      newId: runtime.newId,
-      held,
-      ...brakes,
-    })
+    const terms = { now_ms: runtime.now(), newId: runtime.newId, held: await approvalHold(runtime), ...brakes }
+    const decide = (heldFields: ReadonlyMap<string, string>): Workspace => {
+      const decided = new Workspace(hood)
+      decideApply(decided, runtime.rules, connection, sightings, { ...terms, heldFields })
+      return decided
+    }
+    let ws = decide(brakes.heldFields)
+    // What is heard now counts too, or one chunk could change a field everywhere before its brake is looked at.
+    const heldFields = judgeFields(countedWith(brakes.counts, ws.commit().tallies ?? []), connection.brakes)
+    if ([...heldFields.keys()].some((field) => !brakes.heldFields.has(field))) ws = decide(heldFields)
     const commit = { ...ws.commit(), ...(feed ? { feed } : {}) }
     await turn
     const result = await store.commit(commit)
@@ -138,13 +140,20 @@ async function brakeTerms(
   runtime: Runtime,
   connection: ConnectionRules,
   deletions: number,
-): Promise<{ deletionsHeld: string | null; heldFields: ReadonlyMap<string, string> }> {
+): Promise<{ counts: BrakeCounts; deletionsHeld: string | null; heldFields: ReadonlyMap<string, string> }> {
   const counts: BrakeCounts = await runtime.store.brakeCounts(
     connection.name,
     runtime.now() - connection.brakes.window_ms,
   )
   return {
+    counts,
     deletionsHeld: judgeDeletions(deletions, counts, connection.brakes),
     heldFields: judgeFields(counts, connection.brakes),
   }
+}
+
+function countedWith(counts: BrakeCounts, tallies: readonly Tally[]): BrakeCounts {
+  const tallied = { ...counts.tallied }
+  for (const { what, count } of tallies) tallied[what] = (tallied[what] ?? 0) + count
+  return { ...counts, tallied }
 }

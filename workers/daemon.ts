@@ -49,12 +49,17 @@ export class Daemon {
         settle: (_data, signal) => daemon.#guard('settle', settleHousehold(daemon.runtime, signal)),
         deliver: (data, signal) =>
           daemon.#guard('deliver', deliver(daemon.runtime, (data as { connection: string }).connection, signal)),
-        sweep: () => (options.leads ? daemon.#guard('sweep', daemon.#sweep()) : Promise.resolve()),
+        sweep: () => daemon.#guard('sweep', daemon.#sweep()),
       },
       {
         applyConcurrency: APPLY_CONCURRENCY,
-        sweep_ms: options.sweep_ms ?? SWEEP_MS,
-        except: options.delivers === false ? ['deliver'] : [],
+        // Nobody is read more often than a sweep comes by.
+        sweep_ms: options.sweep_ms ?? Math.min(SWEEP_MS, ...daemon.#schedule.poll_ms.values()),
+        // A sweep taken by one who does not lead would be lost to the one who does.
+        except: [
+          ...(options.leads ? [] : ['sweep' as const]),
+          ...(options.delivers === false ? ['deliver' as const] : []),
+        ],
       },
     )
     if (options.leads) await daemon.#watch()

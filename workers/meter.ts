@@ -32,9 +32,8 @@ export class Meter {
         const connector = app.connect(options, context)
         const known = this.#counted.get(context.connection) ?? []
         this.#counted.set(context.connection, known)
-        const requests = requestsOf(connector)
-        if (requests) {
-          known.push({ requests })
+        if (connector.stats) {
+          known.push({ requests: () => connector.stats?.().requests ?? 0 })
           return connector
         }
         let calls = 0
@@ -43,13 +42,6 @@ export class Meter {
       },
     }
   }
-}
-
-/** Connectors that speak HTTP count their requests. */
-function requestsOf(connector: Connector): (() => number) | null {
-  const { stats } = connector as { stats?: unknown }
-  if (typeof stats !== 'function') return null
-  return () => (stats as () => { requests?: number }).call(connector).requests ?? 0
 }
 
 function counting(connector: Connector, count: () => void): Connector {
@@ -75,6 +67,7 @@ function counting(connector: Connector, count: () => void): Connector {
       return connector.write(requests, signal)
     },
     // What a connector does not offer must not be there: the engine asks.
+    ...(connector.select === undefined ? {} : { select: (fields) => connector.select?.(fields) }),
     ...(connector.find === undefined ? {} : { find: found(connector, count) }),
     ...(connector.watch === undefined ? {} : { watch: watched(connector) }),
     close: () => connector.close(),

@@ -131,8 +131,8 @@ export class Queues implements Queue {
   }
 
   /**
-   * Starts taking jobs. `sweep_ms`: how often a sweep job comes by, whichever process runs it. `except`: jobs that this
-   * process leaves to others.
+   * Starts taking jobs. `sweep_ms`: how often a sweep job comes by. `except`: jobs that this process leaves to others;
+   * one that leaves the sweep to others does not call for it either.
    */
   async work(
     handlers: Handlers,
@@ -156,16 +156,19 @@ export class Queues implements Queue {
       made.on('error', this.#onError)
       this.#workers.push(made as BullWorker)
     }
+    // Before anybody takes a sweep: one that an earlier process left behind would go on at that process's pace.
+    if (!settings.except?.includes('sweep')) {
+      await this.#queues.sweep.upsertJobScheduler(
+        'sweep',
+        { every: settings.sweep_ms },
+        { name: 'sweep', data: {}, opts: GONE },
+      )
+    }
     worker('pull', 16)
     worker('apply', settings.applyConcurrency)
     worker('settle', 1)
     worker('deliver', 16)
     worker('sweep', 1)
-    await this.#queues.sweep.upsertJobScheduler(
-      'sweep',
-      { every: settings.sweep_ms },
-      { name: 'sweep', data: {}, opts: GONE },
-    )
     await Promise.all(this.#workers.map((made) => made.waitUntilReady()))
   }
 

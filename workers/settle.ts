@@ -1,5 +1,6 @@
 import { MATCH_ROUND_MAX } from '../config/limits.ts'
 import { FailureError } from '../engine/core/failure.ts'
+import { judgeFields } from '../engine/core/brakes.ts'
 import { decideMatch } from '../engine/core/match.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
@@ -100,14 +101,17 @@ async function connectionsCreating(runtime: Runtime): Promise<Set<string>> {
 
 async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<void> {
   const { store } = runtime
+  let heldFields: ReadonlyMap<string, string> | undefined
   let lost = 0
   while (!signal?.aborted) {
     const flags = await store.unplanned(MATCH_ROUND_MAX)
     if (flags.length === 0) return
     const ids = flags.map((flag) => flag.personId)
+    // A plan that is made anew must not slip past the brake that held it.
+    heldFields ??= await brakedFields(runtime)
     const ws = new Workspace(await store.loadPeople(ids))
     const held = await approvalHold(runtime)
-    const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields: new Map<string, string>() }
+    const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields }
     for (const id of ids) planPerson(ws, runtime.rules, id, terms)
     const commit = ws.commit()
     const result = await store.commit({ ...commit, planned: flags })
@@ -116,4 +120,14 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
       await wakeAfter(runtime, commit, false)
     } else if (++lost > runtime.limits.mergeAttempts_max) return runtime.queue.wakeSettle()
   }
+}
+
+/** The fields that are behind a brake now, whichever connection they were changed from. */
+async function brakedFields({ store, rules, now }: Runtime): Promise<ReadonlyMap<string, string>> {
+  const braked = new Map<string, string>()
+  for (const { name, brakes } of rules.connections.values()) {
+    const counts = await store.brakeCounts(name, now() - brakes.window_ms)
+    for (const [field, reason] of judgeFields(counts, brakes)) braked.set(field, reason)
+  }
+  return braked
 }

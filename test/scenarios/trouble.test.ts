@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { ConfigError } from '../../config/load.ts'
+import { ConfigError } from '../../config/diagnostics.ts'
 import { contact, type Contact } from '../support/contacts.ts'
 import { standing } from '../support/household.ts'
 import { human } from '../support/humans.ts'
