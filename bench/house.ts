@@ -13,6 +13,7 @@ import { Daemon } from '../workers/daemon.ts'
 import { Household } from '../workers/household.ts'
 import { runToQuiet } from '../workers/quiet.ts'
 import { APPROVED, type Events, type Log } from '../workers/runtime.ts'
+import { hollow } from './hollow-app.ts'
 import { familyCpu_ms, wall_ms } from './measure.ts'
 
 /** A household in a folder of its own, approved and at work, with its own embedded Postgres that can be measured. */
@@ -57,7 +58,11 @@ export const NO_BRAKES = {
   flips: 1000,
 }
 
-export const APPS: ReadonlyMap<string, App> = new Map([...registry, ['memory', memory as App]])
+export const APPS: ReadonlyMap<string, App> = new Map([
+  ...registry,
+  ['memory', memory as App],
+  ['hollow', hollow as App],
+])
 
 /** A temporary folder that the account of the embedded Postgres can pass through, so that its data lie here, too. */
 export async function scratchFolder(): Promise<string> {

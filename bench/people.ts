@@ -76,7 +76,9 @@ export function uid(n: number): string {
 
 /** `count` cards by file name, from person number `from` on. */
 export function cards(count: number, from = 0): { [file: string]: string } {
-  return Object.fromEntries(Array.from({ length: count }, (_, index) => [`${uid(from + index)}.vcf`, card(from + index)]))
+  return Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [`${uid(from + index)}.vcf`, card(from + index)]),
+  )
 }
 
 /** A line of a sheet with the headings of {@link SHEET_HEADINGS}. */

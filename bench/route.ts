@@ -6,14 +6,7 @@ import { median } from './measure.ts'
 import { memoryFields } from './people.ts'
 import { openRedis } from './redis.ts'
 import type { Figure, Finding, Table } from './report.ts'
-import {
-  partsTable,
-  profiled,
-  resetStatements,
-  STATEMENT_SETTINGS,
-  statementTable,
-  StoreClock,
-} from './stages.ts'
+import { partsTable, profiled, resetStatements, STATEMENT_SETTINGS, statementTable, StoreClock } from './stages.ts'
 
 /**
  * (a) Contact changes a second through the whole route: two memory apps hold the same people; every person is edited in one

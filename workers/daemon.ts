@@ -49,20 +49,17 @@ export class Daemon {
         settle: (_data, signal) => daemon.#guard('settle', settleHousehold(daemon.runtime, signal)),
         deliver: (data, signal) =>
           daemon.#guard('deliver', deliver(daemon.runtime, (data as { connection: string }).connection, signal)),
-        sweep: () => daemon.#guard('sweep', daemon.#sweep()),
       },
       {
         applyConcurrency: APPLY_CONCURRENCY,
-        // Nobody is read more often than a sweep comes by.
-        sweep_ms: options.sweep_ms ?? Math.min(SWEEP_MS, ...daemon.#schedule.poll_ms.values()),
-        // A sweep taken by one who does not lead would be lost to the one who does.
-        except: [
-          ...(options.leads ? [] : ['sweep' as const]),
-          ...(options.delivers === false ? ['deliver' as const] : []),
-        ],
+        except: options.delivers === false ? ['deliver'] : [],
       },
     )
-    if (options.leads) await daemon.#watch()
+    if (options.leads) {
+      // Nobody is read more often than a sweep comes by.
+      daemon.#sweepEvery(options.sweep_ms ?? Math.min(SWEEP_MS, ...daemon.#schedule.poll_ms.values()))
+      await daemon.#watch()
+    }
     return daemon
   }
 
@@ -91,6 +88,24 @@ export class Daemon {
     const patient = attempt <= PATIENT_ATTEMPTS
     const applied = await this.#turns.run(chunk, (turn) => applyChunk(this.runtime, chunk, patient, signal, turn))
     if (applied === 'early') return 'early'
+  }
+
+  /** By a clock of its own, not by a job: a queue that is emptied would take the job with it, and nobody would look (I13). */
+  #sweepEvery(pause_ms: number): void {
+    let timer: NodeJS.Timeout | undefined
+    let underWay = Promise.resolve()
+    let ended = false
+    const turn = (): void => {
+      underWay = this.#guard('sweep', this.#sweep()).then(() => {
+        if (!ended) timer = setTimeout(turn, pause_ms)
+      })
+    }
+    turn()
+    this.#endings.push(async () => {
+      ended = true
+      clearTimeout(timer)
+      await underWay
+    })
   }
 
   async #sweep(): Promise<void> {

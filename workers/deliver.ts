@@ -19,7 +19,6 @@ export async function deliver(runtime: Runtime, name: string, signal?: AbortSign
   const rules = runtime.rules.connections.get(name)
   const state = (await runtime.store.connections()).find((item) => item.name === name)
   if (!connector || !rules || !mayWrite(state)) return
-  await applyBrakes(runtime, rules)
   const lanes = Array.from({ length: connector.capabilities.writes_concurrent_max }, () =>
     lane(runtime, rules, connector, signal),
   )
@@ -55,6 +54,8 @@ async function lane(
     const leaseEnd_ms = runtime.now() + runtime.limits.lease_ms
     const lost = await store.claimExpired(rules.name, writeBatch_max, runtime.now(), leaseEnd_ms)
     if (lost.length > 0) await settleAll(runtime, rules, await findOut(runtime, rules, connector, lost, signal))
+    // Before every batch: what was planned while the last one was sent has not met the brakes yet.
+    await applyBrakes(runtime, rules)
     const intents = await store.claim(rules.name, writeBatch_max, runtime.now(), leaseEnd_ms)
     if (intents.length === 0) return
     const { moved, still } = await lookAgain(runtime, rules, connector, intents, signal)

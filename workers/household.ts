@@ -8,7 +8,7 @@ import { CHUNK_MAX, COMMIT_ATTEMPTS_MAX, LEASE_MS } from '../config/limits.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Diagnostic } from '../config/diagnostics.ts'
 import type { Config } from '../config/types.ts'
-import type { Json } from '../engine/core/json.ts'
+import { sameJson, type Json } from '../engine/core/json.ts'
 import type { AppField, Connector } from '../engine/core/ports/connector.ts'
 import type { Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
@@ -185,15 +185,27 @@ export class Household {
     await this.#database.close()
   }
 
-  /** Editing the YAML is no edit of a user's: everybody is planned anew under the new rules. */
+  /**
+   * Editing the YAML is no edit of a user's: everybody is planned anew under the new rules. The same where an app answers for
+   * the first time, or has other fields than before: there is more, or something else, to write there now.
+   */
   async #replanWhenRulesChanged(): Promise<void> {
-    if ((await this.store.getFact(PLANNED_WITH)) === this.fingerprint) return
+    const before = plannedSchema.safeParse(await this.store.getFact(PLANNED_WITH)).data
+    const lenses: { [name: string]: string[] } = Object.fromEntries(
+      this.#connected.flatMap(({ config, rules }) => (rules ? [[config.name, [...rules.lens.appFields]]] : [])),
+    )
+    const same = Object.entries(lenses).every(([name, fields]) => sameJson(fields, before?.lenses[name]))
+    if (before?.fingerprint === this.fingerprint && same) return
     await this.store.replanAll()
-    await this.store.setFact(PLANNED_WITH, this.fingerprint)
+    // One that does not answer now keeps its place, so that its return alone is no reason to plan anew.
+    const planned = { fingerprint: this.fingerprint, lenses: { ...before?.lenses, ...lenses } }
+    await this.store.setFact(PLANNED_WITH, planned)
   }
 }
 
 const PLANNED_WITH = 'planned with'
+
+const plannedSchema = z.object({ fingerprint: z.string(), lenses: z.record(z.string(), z.array(z.string())) })
 
 const fieldsSchema = z.array(z.object({ name: z.string(), type: z.string(), writable: z.boolean() }).loose())
 

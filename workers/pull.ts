@@ -120,6 +120,8 @@ class Pass {
   #held: boolean
   #chunks = 0
   #cursor: Json | undefined
+  /** The chunk that is not sent yet: it may turn out to be the last one. */
+  #newest: { readonly sightings: readonly Sighting[]; readonly deletions: number; readonly cursor?: Json } | null = null
 
   constructor(runtime: Runtime, connection: string, number: number, readWith: string, anew: boolean) {
     this.#runtime = runtime
@@ -132,11 +134,12 @@ class Pass {
 
   async add(sightings: readonly Sighting[], cursor: Json | undefined, deletions?: number): Promise<void> {
     const { chunk_max } = this.#runtime.limits
+    const gone = deletions ?? sightings.filter((sighting) => sighting.kind === 'gone').length
     for (let start = 0; start < sightings.length; start += chunk_max) {
-      const part = sightings.slice(start, start + chunk_max)
-      const gone = deletions ?? sightings.filter((sighting) => sighting.kind === 'gone').length
+      await this.#flush()
       const isLast = start + chunk_max >= sightings.length
-      await this.#send(part, isLast && !this.#held ? cursor : undefined, false, gone)
+      const part = { sightings: sightings.slice(start, start + chunk_max), deletions: gone }
+      this.#newest = isLast && !this.#held && cursor !== undefined ? { ...part, cursor } : part
     }
     if (cursor !== undefined) this.#cursor = cursor
   }
@@ -152,24 +155,31 @@ class Pass {
 
   /** The last chunk carries the cursor even where the last pages brought nothing new. */
   async end(): Promise<void> {
-    await this.#send([], this.#cursor, true, 0)
+    const { connection } = this
+    const cursor = this.#cursor === undefined ? {} : { cursor: this.#cursor }
+    const step = {
+      connection,
+      pass: this.#number,
+      chunk: ++this.#chunks,
+      last: true,
+      ...cursor,
+      readWith: this.#readWith,
+    }
+    if (this.#newest) {
+      const { sightings, deletions } = this.#newest
+      return this.#runtime.queue.apply({ ...step, sightings, deletions })
+    }
+    // Nothing to decide, so nothing to queue, unless chunks of this pass are on their way.
+    if (this.#chunks > 1) return this.#runtime.queue.apply({ ...step, sightings: [], deletions: 0 })
+    await this.#runtime.store.commit({ feed: { ...step, now_ms: this.#runtime.now() } })
   }
 
-  async #send(
-    sightings: readonly Sighting[],
-    cursor: Json | undefined,
-    last: boolean,
-    deletions: number,
-  ): Promise<void> {
+  /** Sends the newest chunk, now that it is known not to be the last one. */
+  async #flush(): Promise<void> {
+    if (!this.#newest) return
     const { connection } = this
-    const chunk = ++this.#chunks
-    const rest = cursor === undefined ? {} : { cursor }
-    const step = { connection, pass: this.#number, chunk, last, ...rest, ...(last ? { readWith: this.#readWith } : {}) }
-    if (last && chunk === 1) {
-      // A quiet pass: nothing to decide, so nothing to queue.
-      await this.#runtime.store.commit({ feed: { ...step, now_ms: this.#runtime.now() } })
-      return
-    }
-    await this.#runtime.queue.apply({ ...step, sightings, deletions })
+    const chunk = this.#newest
+    this.#newest = null
+    await this.#runtime.queue.apply({ connection, pass: this.#number, chunk: ++this.#chunks, last: false, ...chunk })
   }
 }

@@ -9,10 +9,10 @@ import type { Chunk, Queue } from './runtime.ts'
 /**
  * The queue: BullMQ, on Redis where there is one, else on its own backend in the same Postgres. This file hides which.
  *
- * Five queues serve all connections rather than a few for each: a worker costs database connections, and the order within a
+ * Four queues serve all connections rather than a few for each: a worker costs database connections, and the order within a
  * connection is kept by chunk numbers, claims and deduplication, never by a queue.
  */
-export const QUEUE_NAMES = ['pull', 'apply', 'settle', 'deliver', 'sweep'] as const
+export const QUEUE_NAMES = ['pull', 'apply', 'settle', 'deliver'] as const
 export type QueueName = (typeof QUEUE_NAMES)[number]
 
 const json = z.custom<Json>()
@@ -42,7 +42,6 @@ export const JOBS = {
   }),
   settle: z.strictObject({}),
   deliver: z.strictObject({ connection: z.string() }),
-  sweep: z.strictObject({}),
 } as const
 
 /** Finished jobs leave nothing behind: what happened is in the store. */
@@ -99,7 +98,6 @@ export class Queues implements Queue {
       apply: make('apply'),
       settle: make('settle'),
       deliver: make('deliver'),
-      sweep: make('sweep'),
     }
   }
 
@@ -130,13 +128,10 @@ export class Queues implements Queue {
     await queue.add('apply', chunk, { ...GONE, attempts: 4, backoff })
   }
 
-  /**
-   * Starts taking jobs. `sweep_ms`: how often a sweep job comes by. `except`: jobs that this process leaves to others;
-   * one that leaves the sweep to others does not call for it either.
-   */
+  /** Starts taking jobs. `except`: jobs that this process leaves to others. */
   async work(
     handlers: Handlers,
-    settings: { applyConcurrency: number; sweep_ms: number; except?: readonly QueueName[] },
+    settings: { applyConcurrency: number; except?: readonly QueueName[] },
   ): Promise<void> {
     const worker = (name: QueueName, concurrency: number): void => {
       if (settings.except?.includes(name)) return
@@ -156,19 +151,10 @@ export class Queues implements Queue {
       made.on('error', this.#onError)
       this.#workers.push(made as BullWorker)
     }
-    // Before anybody takes a sweep: one that an earlier process left behind would go on at that process's pace.
-    if (!settings.except?.includes('sweep')) {
-      await this.#queues.sweep.upsertJobScheduler(
-        'sweep',
-        { every: settings.sweep_ms },
-        { name: 'sweep', data: {}, opts: GONE },
-      )
-    }
     worker('pull', 16)
     worker('apply', settings.applyConcurrency)
     worker('settle', 1)
     worker('deliver', 16)
-    worker('sweep', 1)
     await Promise.all(this.#workers.map((made) => made.waitUntilReady()))
   }
 

@@ -9,7 +9,7 @@ export interface Edit {
 /** Made while nobody looks: some of them touch the same people, one of them the same field. */
 export const EDITS_MEANWHILE: readonly Edit[] = [
   {
-    told: 'sheet: Jonathan Pike has a new mobile number',
+    told: 'sheet: Jon Pike has a new mobile number',
     make: (places) => editSheet(places, 'j.pike@tidewater.example', 'Mobile Phone', '07700 900877'),
   },
   {

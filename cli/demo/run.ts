@@ -16,7 +16,7 @@ import { editsOf, Journal, losersOf, type FieldEdit, type Happening, type Loser 
 import { PLACES } from './people.ts'
 import { closePlaces, listCards, makePlaces, PASSWORD, USERNAME, type Places } from './places.ts'
 import { count, duration, fit, type Screen } from './screen.ts'
-import { namesOf, showAgreement, showHappenings, showPlan, showUndecided } from './show.ts'
+import { namesOf, showAgreement, showGone, showHappenings, showPlan, showUndecided } from './show.ts'
 
 /** How often the daemon looks who is due: the server is asked every second. */
 const SWEEP_MS = 250
@@ -91,17 +91,22 @@ export class Demo {
   /** Shows every change as it happens, until the signal. */
   async watch(): Promise<void> {
     const { store, catalogue } = this.#open
+    const screen = this.#screen
+    const gone = new Set<string>()
+    let told = this.#journal.told
     try {
       for (;;) {
-        await this.#journal.until((journal) => journal.changes.length + journal.deliveries.length > 0, this.#signal)
-        let seen = -1
-        while (seen !== this.#journal.told) {
-          seen = this.#journal.told
+        await this.#journal.until((journal) => journal.told > told, this.#signal)
+        while (told !== this.#journal.told) {
+          told = this.#journal.told
           await pause(REST_MS, undefined, { signal: this.#signal })
         }
-        const time = new Date().toTimeString().slice(0, 8)
-        this.#screen.say(this.#screen.dim(time))
-        await showHappenings(this.#screen, catalogue, store, this.#journal.take(), (edit) => edit.at_ms)
+        const happenings = this.#journal.take()
+        const deleted = (await collect(store.links({ state: 'gone' }))).filter((link) => !gone.has(link.recordId))
+        for (const link of deleted) gone.add(link.recordId)
+        if (happenings.length + deleted.length > 0) screen.say(screen.dim(new Date().toTimeString().slice(0, 8)))
+        await showHappenings(screen, catalogue, store, happenings, (edit) => edit.at_ms)
+        await showGone(screen, store, deleted)
       }
     } catch (error) {
       if (!this.#signal.aborted) throw error

@@ -128,7 +128,7 @@ export async function showHappenings(
     const created = happening.deliveries.filter(({ intent }) => intent.op === 'create')
     if (edits.length + losers.length + created.length === 0) continue
     screen.say(screen.strong(names.get(happening.personId) ?? happening.personId))
-    if (created.length > 0 && edits.length > 3) {
+    if (created.length > 0 && edits.length > 0 && edits.every((edit) => edit.before === null)) {
       const [first] = edits as [FieldEdit]
       const where = created.map(({ intent }) => intent.connection)
       const written_ms = Math.max(...created.map((item) => item.at_ms))
@@ -152,6 +152,18 @@ export async function showHappenings(
 function loserLines(screen: Screen, loser: Loser, winner_ms: number | null): string[] {
   const earlier = winner_ms === null ? '' : `, ${duration(Math.max(0, winner_ms - loser.at_ms))} earlier`
   return [screen.warn(`  ${fit('', 12)} lost: ${loser.value} (${loser.from}${earlier}); kept in the log`)]
+}
+
+/** Records that were taken out of one place. Nobody is deleted elsewhere for it, unless the config says so. */
+export async function showGone(screen: Screen, store: Store, links: readonly Link[]): Promise<void> {
+  const names = await namesOf(
+    store,
+    links.flatMap((link) => link.personId ?? []),
+  )
+  for (const link of links) {
+    screen.say(screen.strong(names.get(link.personId ?? '') ?? link.recordId))
+    screen.say(`  deleted in ${link.connection}; the other places keep theirs (deletes: unlink, the default)`)
+  }
 }
 
 /** A value that stood for a moment, until the other one was heard. */

@@ -82,10 +82,15 @@ function choose(
 ): Match | null {
   const likeness = new Map(people.map((id) => [id, compareNames(cells, candidates.get(id)?.cells ?? {})]))
   const same = people.filter((id) => likeness.get(id) === 'same')
-  const alike = people.filter((id) => likeness.get(id) === 'same' || likeness.get(id) === 'alike')
+  const alike = people.filter((id) => ['same', 'near', 'alike'].includes(likeness.get(id) ?? ''))
   const named = same.length > 0 ? same : weak ? [] : alike
   const possible = by === 'externalId' ? people : weak || named.length > 0 ? named : people
   if (possible.length === 0) {
+    // "Tom" and "Thomas", the same number: too like to be two people, not enough to be one.
+    const near = people.filter((id) => likeness.get(id) === 'near')
+    if (near.length > 0) {
+      return { kind: 'ambiguous', candidates: near, reason: `the same ${wordFor(by)}, and a name that may be the same` }
+    }
     // A shared number or mailbox whose holders have other names says nothing; one that has no name at all may be anybody.
     const unknown = people.filter((id) => likeness.get(id) === 'unknown')
     return unknown.length === 0
@@ -111,11 +116,11 @@ function wordFor(by: string): string {
 
 /**
  * Whether two sets of names may be one human's (diacritics, initials, small slips and the order of words forgiven): `same`
- * when all that the shorter one has is in the other, `alike` when half of it is (a family name, or a given name, has changed;
- * or the two are married), `unlike` when less is, `unknown` when one has no name, or the two are written in scripts that
+ * when all that the shorter one has is in the other, `near` when some of it is and the rest begins alike (a short form of a
+ * given name), `alike` when half of it is (a family name, or a given name, has changed; or the two are married), `unlike` when less is, `unknown` when one has no name, or the two are written in scripts that
  * cannot be compared.
  */
-export function compareNames(a: Cells, b: Cells): 'same' | 'alike' | 'unlike' | 'unknown' {
+export function compareNames(a: Cells, b: Cells): 'same' | 'near' | 'alike' | 'unlike' | 'unknown' {
   const left = nameWords(a)
   const right = nameWords(b)
   if (left.length === 0 || right.length === 0) return 'unknown'
@@ -125,6 +130,7 @@ export function compareNames(a: Cells, b: Cells): 'same' | 'alike' | 'unlike' | 
   // One shared initial is not enough.
   if (!found.some((word) => word.length > 1)) return 'unlike'
   if (found.length === few.length) return 'same'
+  if (few.every((word) => many.some((other) => sameWord(word, other) || word[0] === other[0]))) return 'near'
   return found.length * 2 >= few.length ? 'alike' : 'unlike'
 }
 

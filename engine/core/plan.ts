@@ -27,9 +27,15 @@ export function planPerson(ws: Workspace, rules: Rules, personId: string, terms:
   const cells = valuesOf(person)
   for (const connection of rules.connections.values()) {
     const intent = planFor(ws, rules, connection, person, cells, terms)
-    if (intent) ws.intend(intent)
+    if (intent) ws.intend(stillBraked(intent, ws.openIntent(personId, connection.name)))
     else if (intent === null) ws.withdraw(personId, connection.name)
   }
+}
+
+/** What a brake holds stays held when it is planned anew: only an operator lets it go. */
+function stillBraked(intent: Intent, open: Intent | undefined): Intent {
+  const braked = open?.state === 'held' && open.op === intent.op && open.held?.startsWith('brake:') === true
+  return braked && intent.state === 'pending' ? { ...intent, state: 'held', held: open.held as string } : intent
 }
 
 /** The intent for one connection; null where nothing is to be written, undefined where the present plan stays as it is. */

@@ -24,7 +24,8 @@ describe('names', () => {
     ['Ada', 'Lovelace', 'Ada', 'Lovelace', 'same'],
     ['Zoe', 'Muller', 'Zoë', 'Müller', 'same'],
     ['A', 'Lovelace', 'Ada', 'Lovelace', 'same'],
-    ['Jon', 'Smith', 'John', 'Smith', 'alike'],
+    ['Jon', 'Smith', 'John', 'Smith', 'near'],
+    ['Tom', 'Smith', 'Thomas', 'Smith', 'near'],
     ['Jonathan', 'Smith', 'Johnathan', 'Smith', 'same'],
     ['Lovelace', 'Ada', 'Ada', 'Lovelace', 'same'],
     ['Ada', 'Lovelace', 'William', 'Lovelace', 'alike'],
@@ -76,6 +77,12 @@ describe('matching', () => {
     expect(matchRecord(named('William', 'Lovelace'), phone, people({ p1: ada }), rules)).toEqual({ kind: 'new' })
     expect(matchRecord(ada, phone, people({ p1: ada }), rules)).toMatchObject({ kind: 'linked', by: 'phone' })
     expect(matchRecord({}, phone, people({ p1: ada }), rules)).toMatchObject({ kind: 'ambiguous' })
+  })
+
+  test('a short form of a name, the same number: an operator is asked', () => {
+    const phone = [evidence('phone:+49301234567', ['p1'])]
+    const match = matchRecord(named('Tom', 'Smith'), phone, people({ p1: named('Thomas', 'Smith') }), rules)
+    expect(match).toMatchObject({ kind: 'ambiguous', candidates: ['p1'] })
   })
 
   test('a second record of one person in one connection is left to an operator', () => {

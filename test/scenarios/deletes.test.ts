@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { contact } from '../support/contacts.ts'
-import { TestHousehold } from '../support/household.ts'
+import { TestHousehold, type YamlDocument } from '../support/household.ts'
 import { human } from '../support/humans.ts'
 import { Crm, idOf } from '../support/places.ts'
 import { NO_BRAKES, threePlaces, type ThreePlaces } from '../support/three-places.ts'
@@ -13,7 +13,7 @@ afterEach(async () => {
   close = undefined
 })
 
-async function begin(more: object): Promise<ThreePlaces> {
+async function begin(more: YamlDocument): Promise<ThreePlaces> {
   const world = await threePlaces({ sheet: PEOPLE }, more)
   close = world.close
   await world.home.syncApproved()
@@ -84,7 +84,7 @@ test('archive: archived in an app that can, and a human can take the record back
 })
 
 describe('brakes', () => {
-  const brakes = (limit: object): object => ({ brakes: { ...NO_BRAKES, ...limit } })
+  const brakes = (limit: object): YamlDocument => ({ brakes: { ...NO_BRAKES, ...limit } })
   const tight = { share: 0, min: 3 }
 
   test('many deletions at once are held at both ends until they are let go', async () => {
@@ -149,7 +149,9 @@ describe('brakes', () => {
     expect(sheet.all().get(idOf(sheet, 'human1@example.org'))?.note).toBe('an edit of somebody else')
     const reason = 'brake: title was changed in 8 records within the window, 3 are allowed'
     expect(await home.brakes()).toEqual(
-      expect.arrayContaining(['phone', 'office'].map((connection) => ({ connection, reason, what: 'update', count: 8 }))),
+      expect.arrayContaining(
+        ['phone', 'office'].map((connection) => ({ connection, reason, what: 'update', count: 8 })),
+      ),
     )
     await home.approveBrakes()
     expect(new Set(titles())).toEqual(new Set(['n/a']))

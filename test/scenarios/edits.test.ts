@@ -80,7 +80,9 @@ describe('people edit in several places between two passes', () => {
   test('what Kith does not map stays as it was, in the sheet and in the card', async () => {
     const shoes = world.sheet.rows().map((row) => row['Shoe Size'])
     const id = idOf(world.phone, 'ada@example.org')
-    world.phone.change(id, (text) => text.replace('END:VCARD', 'X-PET;TYPE=cat:Puff\r\nitem1.X-ABLabel:Büro\r\nEND:VCARD'))
+    world.phone.change(id, (text) =>
+      text.replace('END:VCARD', 'X-PET;TYPE=cat:Puff\r\nitem1.X-ABLabel:Büro\r\nEND:VCARD'),
+    )
     edit(world.office, 'title', 'Countess')
     await world.home.sync()
     expect(world.sheet.rows().map((row) => row['Shoe Size'])).toEqual(shoes)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ConfigError } from '../../config/diagnostics.ts'
 import { contact, type Contact } from '../support/contacts.ts'
-import { standing } from '../support/household.ts'
+import { standing, type YamlDocument } from '../support/household.ts'
 import { human } from '../support/humans.ts'
 import { idOf } from '../support/places.ts'
 import { NO_BRAKES, threePlaces, type ThreePlaces } from '../support/three-places.ts'
@@ -17,7 +17,7 @@ describe('what goes wrong gets its word, and harms nothing', () => {
   let world: ThreePlaces
   const close: (() => Promise<void>)[] = []
 
-  async function begin(people: Parameters<typeof threePlaces>[0], more: object = {}): Promise<void> {
+  async function begin(people: Parameters<typeof threePlaces>[0], more: YamlDocument = {}): Promise<void> {
     world = await threePlaces(people, more)
     close.push(world.close)
   }
@@ -80,21 +80,24 @@ describe('what goes wrong gets its word, and harms nothing', () => {
       await agree(12)
     })
 
-    test.each([true, false])('a listing cut short (cleanly: %s): a transient failure, and nobody is deleted (I5)', async (clean) => {
-      const { office, sheet, home } = world
-      office.server.expireTokens()
-      office.server.faults.cut = { at: 0.5, clean }
-      sheet.edit(idOf(sheet, 'human3@example.org'), 'title', 'Chancellor')
-      await home.sync()
-      expect(await home.failure('office')).toMatchObject({ kind: 'transient' })
-      expect(sizes()).toEqual([12, 12, 12])
-      // The others go on without it.
-      expect(world.phone.all().get(idOf(world.phone, 'human3@example.org'))?.title).toBe('Chancellor')
-      office.server.faults.cut = null
-      await home.syncUntil(async () => (await home.failure('office')) === null)
-      await home.syncUntil(() => office.all().get(idOf(office, 'human3@example.org'))?.title === 'Chancellor')
-      await agree(12)
-    })
+    test.each([true, false])(
+      'a listing cut short (cleanly: %s): a transient failure, and nobody is deleted (I5)',
+      async (clean) => {
+        const { office, sheet, home } = world
+        await (await home.open()).store.resetCursor('office')
+        office.server.faults.cut = { at: 0.5, clean }
+        sheet.edit(idOf(sheet, 'human3@example.org'), 'title', 'Chancellor')
+        await home.sync()
+        expect(await home.failure('office')).toMatchObject({ kind: 'transient' })
+        expect(sizes()).toEqual([12, 12, 12])
+        // The others go on without it.
+        expect(world.phone.all().get(idOf(world.phone, 'human3@example.org'))?.title).toBe('Chancellor')
+        office.server.faults.cut = null
+        await home.syncUntil(async () => (await home.failure('office')) === null)
+        await home.syncUntil(() => office.all().get(idOf(office, 'human3@example.org'))?.title === 'Chancellor')
+        await agree(12)
+      },
+    )
 
     test('a sheet that is not there any more: a word, and nobody is deleted (I5)', async () => {
       const { sheet, home } = world
@@ -134,7 +137,8 @@ describe('what goes wrong gets its word, and harms nothing', () => {
     expect(office.all().size).toBe(5)
     const left = (await home.intents()).filter(({ connection }) => connection === 'office')
     expect(left).toHaveLength(7)
-    for (const { state, failure } of left) expect({ state, kind: failure?.kind }).toEqual({ state: 'pending', kind: 'transient' })
+    for (const { state, failure } of left)
+      expect({ state, kind: failure?.kind }).toEqual({ state: 'pending', kind: 'transient' })
     office.server.faults.fail = null
     await home.syncUntil(async () => (await home.intents()).length === 0)
     await agree(12)
@@ -161,7 +165,10 @@ describe('what goes wrong gets its word, and harms nothing', () => {
   })
 
   test('a wrong password: refused credentials, told once and with what to do; the others go on without it', async () => {
-    await begin({ sheet: PEOPLE.slice(0, 2), phone: PEOPLE.slice(1, 3), office: PEOPLE.slice(2, 4) }, { connections: { office: { password: 'wrong' } } })
+    await begin(
+      { sheet: PEOPLE.slice(0, 2), phone: PEOPLE.slice(1, 3), office: PEOPLE.slice(2, 4) },
+      { connections: { office: { password: 'wrong' } } },
+    )
     const { home, office } = world
     await home.syncApproved()
     const failure = await home.failure('office')

@@ -64,15 +64,21 @@ export async function run(seed: number, weather: Weather = STORM): Promise<Outco
 
 function drawPlan(random: Random): WorldPlan {
   const count = 2 + random.below(2)
+  const deletes = random.chance(0.3) ? random.pick(['propagate', 'archive', 'ignore'] as const) : 'unlink'
   const apps = Array.from({ length: count }, (_, index): AppPlan => ({
     name: `app${index}`,
     quirks: drawQuirks(random),
+    rules: { deletes },
   }))
+  return { apps, policies: drawPolicies(random) }
+}
+
+function drawPolicies(random: Random): { readonly [field: string]: Policy } {
   const policies: { [field: string]: Policy } = {}
   if (random.chance(0.3)) policies['title'] = { kind: 'prefer', order: ['app1'] }
   if (random.chance(0.2)) policies['organisation'] = { kind: 'owner', connection: 'app0' }
   if (random.chance(0.2)) policies['birthday'] = { kind: 'fill' }
-  return { apps, policies }
+  return policies
 }
 
 function drawQuirks(random: Random): Partial<Quirks> {
@@ -110,6 +116,7 @@ async function storm(world: World, typed: Diary, weather: Weather): Promise<void
     if (weather.humans && random.chance(0.06)) typed.something()
     if (weather.crashes && random.chance(0.01)) world.crash(random.chance(0.5))
     if (weather.queueLoss && random.chance(0.005)) world.loseQueue()
+    if (weather.humans && random.chance(0.002)) await world.changePolicies(drawPolicies(random))
     if (weather.faults && random.chance(0.01))
       world.app(random.pick([...world.apps.keys()])).revoked = random.chance(0.5)
     if (!worked || random.chance(0.02)) {
@@ -189,6 +196,7 @@ class Diary {
     if (random.chance(0.08)) {
       this.#world.note(`human in ${name}: removes ${id}`)
       app.remove(id)
+      this.#world.humanRemoved.add(`${name} ${id}`)
       this.#forget(name, id)
     } else if (random.chance(0.06) && ids.length > 1) {
       const winner = random.pick(ids.filter((other) => other !== id))
@@ -196,6 +204,7 @@ class Diary {
       this.#forget(name, winner)
       this.#world.merges++
       this.#world.note(`human in ${name}: merges ${id} into ${winner}`)
+      for (const merged of [id, winner]) this.#world.humanRemoved.add(`${name} ${merged}`)
       this.#world.humanMade.add(`${name} ${app.merge(id, winner)}`)
     } else {
       const before = app.peek(id)?.fields ?? {}

@@ -24,6 +24,7 @@ export async function violations(world: World, typed: readonly Typed[]): Promise
   }
   found.push(...orphans(world, links))
   found.push(...unheard(world, links))
+  found.push(...deletions(world))
   found.push(...(await vanished(world, typed)))
   return found
 }
@@ -73,6 +74,18 @@ function unheard(world: World, links: readonly Link[]): string[] {
         : [`I1 ${name} ${id} was never heard (${state ?? 'unknown'})`]
     }),
   )
+}
+
+/** I5: Kith deletes only who was deleted elsewhere before, and only where the policy says so. */
+function deletions(world: World): string[] {
+  const byKith = [...world.everThere].filter((record) => {
+    const [name = '', id = ''] = record.split(' ')
+    return !world.humanRemoved.has(record) && !world.app(name).peek(id)
+  })
+  const policies = [...world.rules.connections.values()].map((connection) => connection.deletes)
+  const allowed = policies.includes('propagate') || policies.includes('archive')
+  const max = allowed ? world.humanRemoved.size * (world.apps.size - 1) : 0
+  return byKith.length > max ? [`I5 Kith deleted ${byKith.join(', ')}; ${max} are allowed`] : []
 }
 
 /** I4: every record that Kith made is somebody's, and nobody has two in one connection. */

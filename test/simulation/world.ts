@@ -46,7 +46,9 @@ export class World {
   readonly scheduler: Scheduler
   readonly store = new MemoryStore()
   readonly apps = new Map<string, MemoryApp>()
-  readonly rules: Rules
+  /** Replaced when the config changes in the middle of a run. */
+  rules: Rules
+  readonly #plan: WorldPlan
   readonly #connectors = new Map<string, Connector>()
   #jobs: Job[] = []
   #now_ms = START_MS
@@ -59,6 +61,9 @@ export class World {
   queueFaults = false
   /** `app id` of every record that a human has made; Kith has made the others. */
   readonly humanMade = new Set<string>()
+  /** `app id` of every record that was ever there, and of those that a human has taken away. */
+  readonly everThere = new Set<string>()
+  readonly humanRemoved = new Set<string>()
   /** How often a human has merged two records, and with them maybe two people. */
   merges = 0
 
@@ -74,10 +79,21 @@ export class World {
         }
         await this.scheduler.gate(0, `${name}.${call.method} ${when}`)
       }
+      app.subscribe(() => {
+        for (const { id } of app.all()) this.everThere.add(`${name} ${id}`)
+      })
       this.apps.set(name, app)
       this.#connectors.set(name, new MemoryConnector(app))
     }
+    this.#plan = plan
     this.rules = memoryRules(plan.apps, plan.policies ?? {})
+  }
+
+  /** An operator edits the policies: everybody is planned anew. */
+  async changePolicies(policies: { readonly [field: string]: Policy }): Promise<void> {
+    this.note(`the config changes: ${JSON.stringify(policies)}`)
+    this.rules = memoryRules(this.#plan.apps, policies)
+    await this.store.replanAll()
   }
 
   /** The records that are in an app now. */

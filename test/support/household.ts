@@ -43,6 +43,9 @@ export interface Delivery {
   readonly state: string
 }
 
+/** What a write is, whatever became of it: to compare a plan with what was done. */
+export type WriteContent = Pick<Intent, 'connection' | 'op' | 'personId' | 'recordId' | 'fields'>
+
 export type YamlDocument = { readonly [key: string]: unknown }
 
 /**
@@ -55,6 +58,7 @@ export class TestHousehold {
   /** What the log was told, and what apps have answered, since the start. */
   readonly told: Told[] = []
   readonly deliveries: Delivery[] = []
+  readonly done: WriteContent[] = []
   readonly changes: Change[] = []
   readonly #database: FreshDatabase
   readonly #env: { readonly [name: string]: string }
@@ -111,8 +115,10 @@ export class TestHousehold {
         read: () => undefined,
         applied: (_connection, _heard, _unchanged, changes) => void this.changes.push(...changes),
         planned: () => undefined,
-        settled: ({ connection, op }, _answer, settlement) =>
-          void this.deliveries.push({ connection, op, state: settlement?.state ?? 'unknown' }),
+        settled: ({ connection, op, personId, recordId, fields }, _answer, settlement) => {
+          this.deliveries.push({ connection, op, state: settlement?.state ?? 'unknown' })
+          if (settlement?.state === 'done') this.done.push({ connection, op, personId, recordId, fields })
+        },
       },
     })
     this.#household = household
@@ -136,7 +142,9 @@ export class TestHousehold {
   async intents(): Promise<PlannedWrite[]> {
     const household = await this.open()
     const found: PlannedWrite[] = []
-    for await (const { connection, op, personId, recordId, fields, state, held, failure } of household.store.intents({}))
+    for await (const { connection, op, personId, recordId, fields, state, held, failure } of household.store.intents(
+      {},
+    ))
       found.push({ connection, op, personId, recordId, fields, state, held, failure })
     return found.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
   }
@@ -233,6 +241,13 @@ export class TestHousehold {
     this.#daemon = undefined
     await daemon?.stop()
   }
+}
+
+/** The content of writes, in one order. */
+export function contents(writes: readonly WriteContent[]): WriteContent[] {
+  return writes
+    .map(({ connection, op, personId, recordId, fields }) => ({ connection, op, personId, recordId, fields }))
+    .sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 }
 
 export type PlannedWrite = Pick<Intent, 'connection' | 'op' | 'personId' | 'recordId' | 'fields' | 'state'> & {

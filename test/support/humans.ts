@@ -1,7 +1,18 @@
 import { contact, type Contact } from './contacts.ts'
 
 const GIVEN = ['Ada', 'Grace', 'Zoë', 'Linus', 'Margaret', 'Søren', 'Barbara', 'Edsger', 'Katherine', 'Jürgen', 'Юлия']
-const FAMILY = ['Lovelace', 'Hopper', 'Müller', 'Hamilton', 'Liskov', 'Dijkstra', 'Johnson', 'Knuth', 'Иванова', 'García']
+const FAMILY = [
+  'Lovelace',
+  'Hopper',
+  'Müller',
+  'Hamilton',
+  'Liskov',
+  'Dijkstra',
+  'Johnson',
+  'Knuth',
+  'Иванова',
+  'García',
+]
 const TITLES = ['Engineer', 'Analyst', 'Head of Sales', 'Buyer', 'Chair']
 
 /** The number of a switchboard: many people have it, so it tells nobody apart. */

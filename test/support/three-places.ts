@@ -21,7 +21,11 @@ export interface ThreePlaces {
 
 /** A sheet, a folder of vCards and a CardDAV book, and a household over them. */
 export async function threePlaces(
-  people: { readonly sheet?: readonly Contact[]; readonly phone?: readonly Contact[]; readonly office?: readonly Contact[] },
+  people: {
+    readonly sheet?: readonly Contact[]
+    readonly phone?: readonly Contact[]
+    readonly office?: readonly Contact[]
+  },
   more: YamlDocument = {},
   env: { readonly [name: string]: string } = {},
 ): Promise<ThreePlaces> {
