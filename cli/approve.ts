@@ -98,6 +98,8 @@ async function letPlanGo({ output }: Context, household: Household): Promise<num
   const released = await approvePlan(household)
   await wake(household)
   await output.say(`${count(released, 'write')} released.`)
+  const newer = await waitingForApproval(household)
+  if (newer > 0) await output.say(`${count(newer, 'write')} planned since then: see kith plan, then approve them, too.`)
   return released
 }
 

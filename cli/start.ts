@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { approvePlan, isApproved, prepareApproval } from '../workers/approve.ts'
+import { approvePlan, isApproved, markPlanned, prepareApproval } from '../workers/approve.ts'
 import { Daemon } from '../workers/daemon.ts'
 import type { Household } from '../workers/household.ts'
 import { takeLead } from '../workers/lead.ts'
@@ -74,6 +74,7 @@ async function beginApproval(household: Household, daemon: Daemon, log: Log, sig
   }
   await runToQuiet(daemon, { delivered: false, signal })
   if (signal.aborted) return
+  await markPlanned(household)
   log.info('approved', { writes: await approvePlan(household), reason: 'approval: auto' })
   for (const { name } of household.config.connections) await daemon.queues.wakeDeliver(name)
 }

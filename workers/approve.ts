@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { believeDeletion } from '../engine/core/apply.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
@@ -6,8 +7,10 @@ import { wakeAfter } from './apply.ts'
 import type { Household } from './household.ts'
 import { APPROVED, approvalHold, type Runtime } from './runtime.ts'
 
-/** The fact under which the store keeps the fingerprint of the config that the last whole plan was made with. */
-const PLANNED = 'plan made with'
+/** The fact under which the store keeps which config the last whole plan was made with, and when it was whole. */
+const PLANNED = 'plan'
+
+const planSchema = z.object({ fingerprint: z.string(), at_ms: z.number() })
 
 /** How many deletions are believed in one commit. */
 const ROUND = 100
@@ -22,13 +25,13 @@ export async function prepareApproval({ config, store }: Household): Promise<voi
 
 /** Remembers that the plan in the store is whole, and was made with the present config. */
 export async function markPlanned({ store, fingerprint }: Household): Promise<void> {
-  await store.setFact(PLANNED, fingerprint)
+  await store.setFact(PLANNED, { fingerprint, at_ms: Date.now() })
 }
 
 /** Whether the plan in the store was made with the present config. `none`: there is no plan yet. */
 export async function planStanding({ store, fingerprint }: Household): Promise<'none' | 'other' | 'present'> {
-  const planned = await store.getFact(PLANNED)
-  return planned === null ? 'none' : planned === fingerprint ? 'present' : 'other'
+  const plan = planSchema.safeParse(await store.getFact(PLANNED)).data
+  return plan === undefined ? 'none' : plan.fingerprint === fingerprint ? 'present' : 'other'
 }
 
 export async function isApproved({ store, fingerprint }: Household): Promise<boolean> {
@@ -36,12 +39,15 @@ export async function isApproved({ store, fingerprint }: Household): Promise<boo
 }
 
 /**
- * Releases exactly what waits for approval, and (unless the config asks every time) approves the config with it.
+ * Releases exactly what the last whole plan held for approval, and (unless the config asks every time) approves the config
+ * with it. What a daemon has planned since waits on: nobody has seen it.
+ *
  * @returns how many writes were released
  */
 export async function approvePlan({ config, store, fingerprint }: Household): Promise<number> {
   if (config.approval !== 'always') await store.setFact(APPROVED, fingerprint)
-  return store.release({}, 'approval')
+  const plan = planSchema.safeParse(await store.getFact(PLANNED)).data
+  return store.release(plan ? { plannedUntil_ms: plan.at_ms } : {}, 'approval')
 }
 
 /** What the brakes hold in one connection, for one reason. */

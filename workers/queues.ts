@@ -129,10 +129,7 @@ export class Queues implements Queue {
   }
 
   /** Starts taking jobs. `except`: jobs that this process leaves to others. */
-  async work(
-    handlers: Handlers,
-    settings: { applyConcurrency: number; except?: readonly QueueName[] },
-  ): Promise<void> {
+  async work(handlers: Handlers, settings: { applyConcurrency: number; except?: readonly QueueName[] }): Promise<void> {
     const worker = (name: QueueName, concurrency: number): void => {
       if (settings.except?.includes(name)) return
       const processor: Processor = (job, token) => this.#process(name, handlers, job, token)

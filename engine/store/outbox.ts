@@ -184,6 +184,7 @@ function intentConditions(filter: IntentFilter, params: Param[]): string[] {
   for (const [column, value] of Object.entries(wanted)) {
     if (value !== undefined) conditions.push(`${column} = $${params.push(value)}`)
   }
+  if (filter.plannedUntil_ms !== undefined) conditions.push(`planned_ms <= $${params.push(filter.plannedUntil_ms)}`)
   return conditions
 }
 

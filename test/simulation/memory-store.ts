@@ -542,6 +542,7 @@ export class MemoryStore implements Store {
       .filter((intent) => filter.connection === undefined || intent.connection === filter.connection)
       .filter((intent) => filter.personId === undefined || intent.personId === filter.personId)
       .filter((intent) => filter.op === undefined || intent.op === filter.op)
+      .filter((intent) => filter.plannedUntil_ms === undefined || intent.planned_ms <= filter.plannedUntil_ms)
   }
 
   #move(

@@ -607,6 +607,18 @@ export function storeSuite(open: () => Promise<Store>): void {
         }
       })
 
+      test('a release may stop at what was planned by a certain time', async () => {
+        const held = { state: 'held' as const, held: 'approval' }
+        await write(store, {
+          intents: [
+            intent('old', { ...held, planned_ms: 1 }),
+            intent('new', { ...held, planned_ms: 2, personId: 'p2' }),
+          ],
+        })
+        expect(await store.release({ plannedUntil_ms: 1 }, 'approval')).toBe(1)
+        expect((await collect(store.intents({ state: 'held' }))).map(({ id }) => id)).toEqual(['new'])
+      })
+
       test('leases can be let run out, in the connections named', async () => {
         await write(store, { intents: [intent('a'), intent('b', { personId: 'p2', connection: 'phones' })] })
         await store.claim('crm', 1, NOW, LEASE_END)

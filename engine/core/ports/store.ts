@@ -251,6 +251,8 @@ export interface IntentFilter {
   readonly personId?: string
   readonly state?: IntentState
   readonly op?: Intent['op']
+  /** Only what was planned by then. */
+  readonly plannedUntil_ms?: number
 }
 
 export interface ConnectionCounts {
