@@ -1,5 +1,6 @@
 import { BareClient, type Account } from './bare-client.ts'
 import { serve } from './child.ts'
+import type { Cost } from './house.ts'
 import { wall_ms } from './measure.ts'
 
 /** The bare client in a process of its own, as Kith is: both have the other core to themselves. */
@@ -14,12 +15,14 @@ interface FirstSync {
 serve({
   firstSync: async ({ account, from, to, cards }: FirstSync) => {
     const client = new BareClient(account)
+    const before = process.cpuUsage()
     const reading_ms = await wall_ms(async () => {
       await client.list(to)
       await client.readAll(from, await client.list(from))
     })
     const writing_ms = await wall_ms(() => client.putAll(to, cards, 'new'))
     client.close()
-    return { reading_ms, writing_ms, wall_ms: reading_ms + writing_ms }
+    const { user, system } = process.cpuUsage(before)
+    return { wall_ms: reading_ms + writing_ms, kithCpu_ms: (user + system) / 1000, postgresCpu_ms: 0 } satisfies Cost
   },
 })

@@ -67,10 +67,7 @@ class Scene {
     try {
       const { username, password } = this.#radicale
       const about = { account: { username, password }, from: left, to: right, cards: cards(this.#size) }
-      return await this.#step(async () => {
-        const { wall_ms } = await child.ask<{ wall_ms: number }>('firstSync', about)
-        return { wall_ms, kithCpu_ms: 0, postgresCpu_ms: 0 }
-      })
+      return await this.#step(() => child.ask<Cost>('firstSync', about))
     } finally {
       await child.end()
     }

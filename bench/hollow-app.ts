@@ -19,6 +19,20 @@ import { memoryFields } from './people.ts'
  */
 const options = z.strictObject({ name: z.string(), people: z.int().min(0) })
 
+/** Its fields are the memory app's. */
+export const HOLLOW_MAPPING: JsonObject = {
+  app: 'hollow',
+  fields: {
+    'name.given': 'given',
+    'name.family': 'family',
+    organisation: 'organisation',
+    title: 'title',
+    note: 'note',
+    emails: 'emails',
+    phones: 'phones',
+  },
+}
+
 const PAGE = 100
 
 const CAPABILITIES: Capabilities = {

@@ -1,9 +1,10 @@
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { rm } from 'node:fs/promises'
+import type { JsonObject } from '../engine/core/json.ts'
 import { Child } from './child.ts'
 import { scratchFolder, type Cost } from './house.ts'
 import { SHEET_HEADINGS, sheetRow } from './people.ts'
+import { HOLLOW_MAPPING } from './hollow-app.ts'
 import type { Figure, Finding } from './report.ts'
 
 /**
@@ -20,7 +21,7 @@ export async function peakMemory({ sizes }: PeakMemoryOptions): Promise<Finding>
   const figures: Figure[] = []
   const peaks: number[] = []
   for (const people of sizes) {
-    const from = { app: 'hollow', name: 'from', people }
+    const from = { app: 'hollow', name: 'from', people, mapping: HOLLOW_MAPPING }
     const { peak_mib, cost } = await firstSync(people, from)
     peaks.push(peak_mib)
     const rate = (people * 1000) / cost.wall_ms
@@ -47,13 +48,10 @@ export async function peakMemory({ sizes }: PeakMemoryOptions): Promise<Finding>
   return { title: '(d) peak memory of the Kith process over a first sync', figures }
 }
 
-async function firstSync(
-  people: number,
-  from: { readonly [option: string]: string | number },
-): Promise<{ peak_mib: number; cost: Cost }> {
+async function firstSync(people: number, from: JsonObject): Promise<{ peak_mib: number; cost: Cost }> {
   const child = Child.start('./kith-child.ts')
   try {
-    await child.ask('open', { from, to: { app: 'hollow', name: 'to', people: 0 } })
+    await child.ask('open', { from, to: { app: 'hollow', name: 'to', people: 0, mapping: HOLLOW_MAPPING } })
     const cost = await child.ask<Cost>('quiet')
     const written = await child.ask<number>('linked', 'to')
     if (written !== people) throw new Error(`${written} of ${people} people arrived`)

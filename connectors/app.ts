@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Connector } from '../engine/core/ports/connector.ts'
+import type { Pacer } from './pacer.ts'
 
 /** What a connector is handed besides its options. */
 export interface ConnectContext {
@@ -9,6 +10,8 @@ export interface ConnectContext {
   readonly baseDir: string
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** The rate budget of the connection, where its config sets one: every request goes through it. */
+  readonly pacer?: Pacer
 }
 
 /** An app that Kith can speak to: one line in the registry, one folder beside this file. */

@@ -35,25 +35,29 @@ export async function applyChunk(
   if (!rules || !connector) return 'stale'
   const sightings = await withData(connector, chunk.sightings, signal)
   if (patient && servesOtherRevision(chunk, sightings)) return 'early'
-  const { sightings: _sightings, deletions, ...step } = chunk
-  return applySightings(runtime, rules, sightings, deletions, { ...step, now_ms: runtime.now() }, turn)
+  const { sightings: _sightings, deletionsHeld, ...step } = chunk
+  return applySightings(runtime, rules, sightings, deletionsHeld, { ...step, now_ms: runtime.now() }, turn)
 }
 
-/** Hears sightings of one connection; with a `feed` step as part of a pass, without one as a reading in between. */
+/**
+ * Hears sightings of one connection; with a `feed` step as part of a pass, without one as a reading in between.
+ * @param held the brake's sentence where deletions among them are not to be believed
+ */
 export async function applySightings(
   runtime: Runtime,
   connection: ConnectionRules,
   sightings: readonly Known[],
-  deletions: number,
+  held: string | null,
   feed?: FeedStep,
   turn?: Promise<unknown>,
 ): Promise<Applied> {
   const { store } = runtime
   const ids = [...new Set(sightings.flatMap(idsOf))]
-  const brakes = await brakeTerms(runtime, connection, deletions)
+  const brakes = await fieldBrakes(runtime, connection)
   for (let attempt = 1; ; attempt++) {
     const hood = await store.loadRecords(connection.name, ids)
-    const terms = { now_ms: runtime.now(), newId: runtime.newId, held: await approvalHold(runtime), ...brakes }
+    const approval = await approvalHold(runtime)
+    const terms = { now_ms: runtime.now(), newId: runtime.newId, held: approval, deletionsHeld: held }
     const decide = (heldFields: ReadonlyMap<string, string>): Workspace => {
       const decided = new Workspace(hood)
       decideApply(decided, runtime.rules, connection, sightings, { ...terms, heldFields })
@@ -68,7 +72,7 @@ export async function applySightings(
     const result = await store.commit(commit)
     if (result.kind !== 'lost' || attempt >= runtime.limits.mergeAttempts_max) {
       if (result.kind === 'committed') tell(runtime, connection.name, sightings, commit)
-      return conclude(runtime, connection, commit, result, brakes.deletionsHeld, feed)
+      return conclude(runtime, connection, commit, result, held, feed)
     }
   }
 }
@@ -92,7 +96,8 @@ async function conclude(
 ): Promise<Applied> {
   if (result.kind === 'lost') throw new Error('a chunk lost its compare-and-set too often; it is tried again')
   if (result.kind !== 'committed') return result.kind
-  if (deletionsHeld !== null) await runtime.store.saveConnection(connection.name, { held: deletionsHeld })
+  const missing = (commit.links ?? []).some((link) => link.state === 'missing')
+  if (missing) await runtime.store.saveConnection(connection.name, { held: deletionsHeld })
   await wakeAfter(runtime, commit, feed?.last ?? false)
   return 'applied'
 }
@@ -135,21 +140,21 @@ function idsOf(sighting: Known): string[] {
   return sighting.kind === 'merged' ? [sighting.id, sighting.into] : [sighting.id]
 }
 
-/** What the brakes of a connection say about what is heard now. */
-async function brakeTerms(
+/** Fields that were changed from a connection in too many records. */
+async function fieldBrakes(
   runtime: Runtime,
-  connection: ConnectionRules,
-  deletions: number,
-): Promise<{ counts: BrakeCounts; deletionsHeld: string | null; heldFields: ReadonlyMap<string, string> }> {
-  const counts: BrakeCounts = await runtime.store.brakeCounts(
-    connection.name,
-    runtime.now() - connection.brakes.window_ms,
-  )
-  return {
-    counts,
-    deletionsHeld: judgeDeletions(deletions, counts, connection.brakes),
-    heldFields: judgeFields(counts, connection.brakes),
-  }
+  { name, brakes }: ConnectionRules,
+): Promise<{ counts: BrakeCounts; heldFields: ReadonlyMap<string, string> }> {
+  const counts = await runtime.store.brakeCounts(name, runtime.now() - brakes.window_ms)
+  return { counts, heldFields: judgeFields(counts, brakes) }
+}
+
+/** The brake's sentence where so many deletions heard at once are not to be believed, or null. */
+export async function deletionsHeld(runtime: Runtime, name: string, heard: number): Promise<string | null> {
+  const rules = runtime.rules.connections.get(name)
+  if (!rules || heard === 0) return null
+  const counts = await runtime.store.brakeCounts(name, runtime.now() - rules.brakes.window_ms)
+  return judgeDeletions(heard, counts, rules.brakes)
 }
 
 function countedWith(counts: BrakeCounts, tallies: readonly Tally[]): BrakeCounts {

@@ -1,4 +1,6 @@
 import type { App, ConnectContext } from '../connectors/app.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createPacer } from '../connectors/pacer.ts'
 import { Catalogue } from '../engine/core/catalogue.ts'
 import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { AppField, ConnectionReport, Connector } from '../engine/core/ports/connector.ts'
@@ -39,7 +41,7 @@ export async function connect(
   remembered: readonly AppField[] | null,
   signal?: AbortSignal,
 ): Promise<Connected> {
-  const connector = app.connect(config.options, context)
+  const connector = app.connect(config.options, paced(config, context))
   let report: ConnectionReport | null = null
   let failure: Failure | null = null
   try {
@@ -52,6 +54,23 @@ export async function connect(
   const { rules, problems } = rulesFor(config, connector, catalogue, fields)
   connector.select?.(rules.lens.appFields)
   return { config, connector, report, failure, problems, rules }
+}
+
+/** Requests that may be under way at once where a rate is set. */
+const CONCURRENT_MAX = 8
+
+/** With a `rate` in the config, every request of the connection goes through one budget. */
+function paced({ rate }: ConnectionConfig, context: ConnectContext): ConnectContext {
+  if (rate === null) return context
+  const pacer = createPacer({
+    requests: rate.requests,
+    interval_ms: rate.per_ms,
+    concurrent_max: CONCURRENT_MAX,
+    share: rate.share,
+    now: () => performance.now(),
+    sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+  })
+  return { ...context, pacer }
 }
 
 function rulesFor(

@@ -25,8 +25,9 @@ export class Daemon {
   readonly #household: Household
   readonly #schedule: Schedule
   readonly #turns = new Turns()
-  /** How to end what was begun besides the queues: watchers, the word that we are at work. */
-  readonly #endings: (() => Promise<void>)[] = []
+  /** How to end what wakes the workers: watchers, the sweep. */
+  readonly #unwatch: (() => Promise<void>)[] = []
+  #leaveWork: () => Promise<void> = () => Promise.resolve()
   #pruned_ms = 0
 
   private constructor(household: Household, queues: Queues) {
@@ -41,7 +42,7 @@ export class Daemon {
   static async start(household: Household, options: DaemonOptions): Promise<Daemon> {
     const queues = await household.openQueues()
     const daemon = new Daemon(household, queues)
-    daemon.#endings.push(await household.enterWork())
+    daemon.#leaveWork = await household.enterWork()
     await queues.work(
       {
         pull: (data, signal) => daemon.#pull((data as { connection: string }).connection, signal),
@@ -65,15 +66,17 @@ export class Daemon {
 
   /** Ends watchers, lets jobs under way finish, and ends the queues. The household stays open. */
   async stop(): Promise<void> {
-    await Promise.all(this.#endings.map((end) => end()))
+    await Promise.all(this.#unwatch.map((end) => end()))
     await this.queues.close(DRAIN_MS_MAX)
+    // Only now: whoever starts alone after us takes what still looks under way for left behind.
+    await this.#leaveWork()
   }
 
   async #watch(): Promise<void> {
     for (const { config, connector, rules } of this.#household.connected) {
       if (!rules || !connector.watch) continue
       const hint = (): void => void this.queues.wakePull(config.name).catch(() => undefined)
-      this.#endings.push(await connector.watch(hint))
+      this.#unwatch.push(await connector.watch(hint))
     }
   }
 
@@ -101,7 +104,7 @@ export class Daemon {
       })
     }
     turn()
-    this.#endings.push(async () => {
+    this.#unwatch.push(async () => {
       ended = true
       clearTimeout(timer)
       await underWay

@@ -19,9 +19,18 @@ export async function deliver(runtime: Runtime, name: string, signal?: AbortSign
   const rules = runtime.rules.connections.get(name)
   const state = (await runtime.store.connections()).find((item) => item.name === name)
   if (!connector || !rules || !mayWrite(state)) return
-  const lanes = Array.from({ length: connector.capabilities.writes_concurrent_max }, () =>
-    lane(runtime, rules, connector, signal),
-  )
+  const lanes: Promise<void>[] = []
+  // One more for each batch that came back full: for a single edit one lane asks the database once.
+  const more = (): void => {
+    if (lanes.length < connector.capabilities.writes_concurrent_max) {
+      lanes.push(lane(runtime, rules, connector, more, signal))
+    }
+  }
+  more()
+  for (let ended = 0; ended < lanes.length;) {
+    ended = lanes.length
+    await Promise.allSettled(lanes)
+  }
   await Promise.all(lanes)
 }
 
@@ -46,6 +55,7 @@ async function lane(
   runtime: Runtime,
   rules: ConnectionRules,
   connector: Connector,
+  more: () => void,
   signal?: AbortSignal,
 ): Promise<void> {
   const { store } = runtime
@@ -58,6 +68,7 @@ async function lane(
     await applyBrakes(runtime, rules)
     const intents = await store.claim(rules.name, writeBatch_max, runtime.now(), leaseEnd_ms)
     if (intents.length === 0) return
+    if (intents.length === writeBatch_max) more()
     const { moved, still } = await lookAgain(runtime, rules, connector, intents, signal)
     const answers = still.length > 0 ? await send(connector, still, signal) : []
     const failure = await settleAll(runtime, rules, [...moved, ...answers])

@@ -47,7 +47,7 @@ async function findOutOne(
     const message = `${ours.length} records may be the one whose creation was not answered`
     return failed({ kind: 'permanent', message, advice: 'Merge them in the app, then run: kith parked retry' })
   } catch (error) {
-    return failed(stillUnknown(failureFrom(error)))
+    return stillUnknown(runtime, rules.name, error)
   }
 }
 
@@ -76,8 +76,8 @@ async function readBack(
       return [intent, judgeUncertain(links.get(answer.record.id), intent, answer.record)] as const
     })
   } catch (error) {
-    const failure = stillUnknown(failureFrom(error))
-    return intents.map((intent) => [intent, failed(failure)] as const)
+    const answer = await stillUnknown(runtime, rules.name, error)
+    return intents.map((intent) => [intent, answer] as const)
   }
 }
 
@@ -85,7 +85,10 @@ function failed(failure: Failure): Answer {
   return { kind: 'failed', failure }
 }
 
-/** Asking failed too: we still do not know. A refusal of our credentials is told, the rest waits for the next lease. */
-function stillUnknown(failure: Failure): Failure {
-  return { ...failure, kind: 'uncertain' }
+/** Asking failed too: we still do not know, and ask again when the next lease has run out. */
+async function stillUnknown(runtime: Runtime, connection: string, error: unknown): Promise<Answer> {
+  const failure = failureFrom(error)
+  runtime.log.failure('could not find out', connection, failure)
+  if (failure.kind === 'auth') await runtime.store.saveConnection(connection, { failure })
+  return failed({ ...failure, kind: 'uncertain' })
 }

@@ -1,7 +1,8 @@
 import { FailureError, failureFrom } from '../engine/core/failure.ts'
 import type { Json } from '../engine/core/json.ts'
 import type { Connector, ReadAnswer, Sighting } from '../engine/core/ports/connector.ts'
-import type { Runtime } from './runtime.ts'
+import { applyChunk, deletionsHeld } from './apply.ts'
+import type { Chunk, Runtime } from './runtime.ts'
 
 /**
  * Reads what is new in one connection's feed and hands it on in chunks; the durable cursor moves only when a chunk is
@@ -58,8 +59,7 @@ async function readPass(
   }
   if (inventory) {
     const missing = await confirmMissing(runtime, connector, pass.connection, inventory.seen, signal)
-    const deletions = missing.filter((sighting) => sighting.kind === 'gone').length
-    await pass.add(missing, undefined, deletions)
+    await pass.add(missing, undefined)
     // A record that is not listed and can be read: one of the two answers lags behind, so everything is listed again.
     if (missing.some((sighting) => sighting.kind === 'record')) pass.forgetCursor()
     // Nothing at all is as easily a slip of the app's as the truth, and cheap to be told again.
@@ -121,7 +121,10 @@ class Pass {
   #chunks = 0
   #cursor: Json | undefined
   /** The chunk that is not sent yet: it may turn out to be the last one. */
-  #newest: { readonly sightings: readonly Sighting[]; readonly deletions: number; readonly cursor?: Json } | null = null
+  #newest: Pick<Chunk, 'sightings' | 'deletionsHeld' | 'cursor'> | null = null
+  /** Deletions heard in this pass so far, and what the brake says of them. */
+  #gone = 0
+  #deletionsHeld: string | null = null
 
   constructor(runtime: Runtime, connection: string, number: number, readWith: string, anew: boolean) {
     this.#runtime = runtime
@@ -132,16 +135,24 @@ class Pass {
     this.#readWith = readWith
   }
 
-  async add(sightings: readonly Sighting[], cursor: Json | undefined, deletions?: number): Promise<void> {
+  async add(sightings: readonly Sighting[], cursor: Json | undefined): Promise<void> {
     const { chunk_max } = this.#runtime.limits
-    const gone = deletions ?? sightings.filter((sighting) => sighting.kind === 'gone').length
+    await this.#judgeDeletions(sightings)
     for (let start = 0; start < sightings.length; start += chunk_max) {
       await this.#flush()
       const isLast = start + chunk_max >= sightings.length
-      const part = { sightings: sightings.slice(start, start + chunk_max), deletions: gone }
+      const part = { sightings: sightings.slice(start, start + chunk_max), deletionsHeld: this.#deletionsHeld }
       this.#newest = isLast && !this.#held && cursor !== undefined ? { ...part, cursor } : part
     }
     if (cursor !== undefined) this.#cursor = cursor
+  }
+
+  /** Looks at the brake for all deletions of the pass together, before the first of them is believed. */
+  async #judgeDeletions(sightings: readonly Sighting[]): Promise<void> {
+    const gone = sightings.filter((sighting) => sighting.kind === 'gone').length
+    if (gone === 0) return
+    this.#gone += gone
+    this.#deletionsHeld = await deletionsHeld(this.#runtime, this.connection, this.#gone)
   }
 
   /** Only the end of the pass is a place to go on from. */
@@ -166,12 +177,19 @@ class Pass {
       readWith: this.#readWith,
     }
     if (this.#newest) {
-      const { sightings, deletions } = this.#newest
-      return this.#runtime.queue.apply({ ...step, sightings, deletions })
+      const { sightings, deletionsHeld } = this.#newest
+      const chunk = { ...step, sightings, deletionsHeld }
+      return this.#chunks > 1 ? this.#runtime.queue.apply(chunk) : this.#applyHere(chunk)
     }
     // Nothing to decide, so nothing to queue, unless chunks of this pass are on their way.
-    if (this.#chunks > 1) return this.#runtime.queue.apply({ ...step, sightings: [], deletions: 0 })
+    if (this.#chunks > 1) return this.#runtime.queue.apply({ ...step, sightings: [], deletionsHeld: null })
     await this.#runtime.store.commit({ feed: { ...step, now_ms: this.#runtime.now() } })
+  }
+
+  /** A pass of one chunk is applied at once: an edit just announced saves a turn in the queue, which tries again what fails. */
+  async #applyHere(chunk: Chunk): Promise<void> {
+    const applied = await applyChunk(this.#runtime, chunk, true).catch(() => 'early')
+    if (applied === 'early') await this.#runtime.queue.apply(chunk)
   }
 
   /** Sends the newest chunk, now that it is known not to be the last one. */

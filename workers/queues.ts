@@ -38,7 +38,7 @@ export const JOBS = {
     cursor: json.optional(),
     last: z.boolean(),
     readWith: z.string().optional(),
-    deletions: z.number().int(),
+    deletionsHeld: z.string().nullable(),
   }),
   settle: z.strictObject({}),
   deliver: z.strictObject({ connection: z.string() }),
@@ -73,6 +73,7 @@ export class Queues implements Queue {
   /** One for each worker, which waits on it; BullMQ leaves connections that it was handed to their owner. */
   readonly #waiting: Redis[] = []
   readonly #ending = new AbortController()
+  #running = 0
 
   static async open(options: QueueOptions): Promise<Queues> {
     const queues = new Queues(options)
@@ -155,6 +156,11 @@ export class Queues implements Queue {
     await Promise.all(this.#workers.map((made) => made.waitUntilReady()))
   }
 
+  /** Jobs that this process has in hand: known without asking anybody. */
+  get running(): number {
+    return this.#running
+  }
+
   /** Jobs that wait or run in the queues that read and apply. */
   async busy(): Promise<number> {
     const queues = [this.#queues.pull, this.#queues.apply, this.#queues.settle]
@@ -199,14 +205,20 @@ export class Queues implements Queue {
       this.#options.onError(new Error(`a ${name} job of an unknown shape was dropped`))
       return
     }
-    if ((await handlers[name](parsed.data, this.#ending.signal, job.attemptsStarted)) !== 'early') return
+    this.#running += 1
+    const outcome = await handlers[name](parsed.data, this.#ending.signal, job.attemptsStarted).finally(() => {
+      this.#running -= 1
+    })
+    if (outcome !== 'early') return
     if (job.attemptsStarted > EARLY_ATTEMPTS_MAX) return
     await job.moveToDelayed(Date.now() + EARLY_REST_MS, token)
     throw new DelayedError()
   }
 
-  #postgres(max: number): { connectionString: string; schema: string; migrate: boolean; max: number } {
-    return { connectionString: this.#options.databaseUrl, schema: 'bullmq', migrate: true, max }
+  /** What the queue holds may be lost (I13), so nobody waits until it is on the disk. */
+  #postgres(max: number): { connectionString: string; schema: string; migrate: boolean; max: number; options: string } {
+    const options = '-c synchronous_commit=off'
+    return { connectionString: this.#options.databaseUrl, schema: 'bullmq', migrate: true, max, options }
   }
 }
 

@@ -29,6 +29,10 @@ export async function runToQuiet(daemon: Daemon, options: QuietOptions): Promise
     if (options.signal?.aborted) return
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     options.onProgress?.()
+    if (queues.running > 0) {
+      calm = 0
+      continue
+    }
     const states = reads ? await runtime.store.connections() : []
     const read = states.every((state) =>
       wasRead(state, before.get(state.name), runtime.connectors.has(state.name), started_ms),

@@ -16,8 +16,8 @@ export interface Chunk {
   readonly last: boolean
   /** On the last chunk: the app fields that the pass has read. */
   readonly readWith?: string
-  /** How many deletions the pass has found in all: for the brake. */
-  readonly deletions: number
+  /** The brake's sentence, where the deletions of the pass are too many to be believed. */
+  readonly deletionsHeld: string | null
 }
 
 /**

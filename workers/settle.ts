@@ -5,7 +5,7 @@ import { decideMatch } from '../engine/core/match.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
 import { Workspace } from '../engine/core/workspace.ts'
-import { applySightings, wakeAfter } from './apply.ts'
+import { applySightings, deletionsHeld, wakeAfter } from './apply.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
 
 /**
@@ -44,7 +44,8 @@ async function rereadRecords(runtime: Runtime, signal?: AbortSignal): Promise<vo
     try {
       for (let start = 0; start < ids.length; start += max) {
         const answers = await connector.read(ids.slice(start, start + max), signal)
-        await applySightings(runtime, rules, answers, answers.filter((answer) => answer.kind === 'gone').length)
+        const gone = answers.filter((answer) => answer.kind === 'gone').length
+        await applySightings(runtime, rules, answers, await deletionsHeld(runtime, name, gone))
       }
     } catch (error) {
       if (!(error instanceof FailureError)) throw error

@@ -97,6 +97,7 @@ export class CardDav implements Connector {
       silence_max_ms: SILENCE_MAX_MS,
       retries_max: 2,
       now: context.now,
+      ...(context.pacer ? { pacer: context.pacer } : {}),
       ...tuning,
     })
     this.#reader = new CardReader(this.#http)

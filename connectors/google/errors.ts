@@ -21,13 +21,12 @@ export interface Refusal {
   readonly fromApi: boolean
 }
 
-/** A refusal on its way up to whoever knows what was asked. */
-export class RefusedError extends Error {
-  override readonly name = 'RefusedError'
+/** A failure with what Google said about it, for whoever knows what was asked. */
+export class RefusedError extends FailureError {
   readonly refusal: Refusal
 
-  constructor(refusal: Refusal) {
-    super(`answered ${refusal.http} ${refusal.status}`)
+  constructor(refusal: Refusal, pattern: string) {
+    super(failureOfRefusal(refusal, pattern))
     this.refusal = refusal
   }
 }

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { BigIntStats } from 'node:fs'
+import { renameSync, statSync } from 'node:fs'
 import { link, lstat, open, readdir, readFile, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf, folderFailure } from './errors.ts'
@@ -144,9 +145,9 @@ export class Folder {
     const target = await realpath(this.file(name))
     const temporary = await this.#writeTemporary(dirname(target), bytes, Number(snapshot.stats.mode & 0o777n))
     try {
-      // Checked once more at the last moment: what remains is the time of one system call.
-      if (statRev(await stat(target, { bigint: true })) !== statRev(snapshot.stats)) return false
-      await rename(temporary, target)
+      // Both in one go, without giving way to anybody in between: what is left is the time of two system calls.
+      if (statRev(statSync(target, { bigint: true })) !== statRev(snapshot.stats)) return false
+      renameSync(temporary, target)
       return true
     } finally {
       await unlink(temporary).catch(ignoreMissing)

@@ -28,8 +28,9 @@ export function errorOf(body: string): ErrorBody | null {
   }
 }
 
-/** The failure that a 400 or 422 about one record means. */
+/** The failure that a 400, 403 or 422 about one record means. */
 export function refusalOf(status: number, body: string): Failure {
+  if (status === 403) return { kind: 'permanent', code: '403', message: 'Zendesk does not let Kith change this user' }
   const error = errorOf(body)
   const name = typeof error?.error === 'string' ? error.error : undefined
   const complaints = Object.entries(error?.details ?? {}).map(([field, found]) =>

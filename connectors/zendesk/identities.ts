@@ -76,7 +76,8 @@ export function planIdentities(
   if (emails !== undefined) {
     const wanted = itemsOf(emails)
     const held = identities.filter(({ type }) => type === 'email')
-    for (const { value } of wanted) if (!held.some((each) => same(each.value, value))) add.push({ type: 'email', value })
+    for (const { value } of wanted)
+      if (!held.some((each) => same(each.value, value))) add.push({ type: 'email', value })
     for (const each of held) if (!wanted.some(({ value }) => same(value, each.value))) remove.push(each.id)
     primary = nextPrimary(wanted, held)
   }

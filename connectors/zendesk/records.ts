@@ -8,6 +8,8 @@ import { ROLE_END_USER, UserSchema, type Identity, type Listed, type User, type 
 /** The external id by which a user made by Kith is known again. */
 const KEY_PREFIX = 'kith:'
 const CUSTOM = 'user_fields.'
+/** The name of someone without a name, an address and a number. */
+const NAMELESS = '-'
 /** Kinds of custom field that people cannot say in text. */
 const UNWRITABLE_TYPES = new Set(['lookup'])
 
@@ -99,7 +101,7 @@ export function recordOf(
   const emails = emailsOf(user, identities)
   const phones = phonesOf(user, identities)
   const all: JsonObject = {
-    name: nameOf(user, [...emails, ...phones]),
+    name: nameOf(user, identities),
     emails: listOf(emails),
     phones: listOf(phones),
     alias: textOf(user.alias),
@@ -126,8 +128,10 @@ export function recordOf(
 }
 
 /** Zendesk lets no one be without a name. One that only repeats an address or number was put there for want of another. */
-function nameOf(user: User, known: readonly { readonly value: string }[]): string | null {
+export function nameOf(user: User, identities: readonly Identity[]): string | null {
   const name = textOf(user.name)
+  if (name === NAMELESS) return null
+  const known = [...emailsOf(user, identities), ...phonesOf(user, identities)]
   return name !== null && known.some(({ value }) => same(value, name)) ? null : name
 }
 
@@ -185,7 +189,7 @@ export function newUser(key: string, fields: JsonObject, phones: 'all' | 'first'
 
 /** What stands in for a name: an address or number, which is then no name when it is read. */
 export function nameless(fields: JsonObject): string {
-  return primaryOf(itemsOf(fields['emails'])) ?? primaryOf(itemsOf(fields['phones'])) ?? '-'
+  return primaryOf(itemsOf(fields['emails'])) ?? primaryOf(itemsOf(fields['phones'])) ?? NAMELESS
 }
 
 export function externalIdOf(key: string): string {

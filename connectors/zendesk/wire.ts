@@ -70,12 +70,14 @@ export const ExportSchema = z.object({
   ...sideloads,
 })
 
-export const OneUserSchema = z.object({ user: ListedSchema })
+export const OneUserSchema = z.object({ user: ListedSchema, ...sideloads })
 
 export const IdentitiesSchema = z.object({
   identities: z.array(IdentitySchema),
   meta: z.object({ has_more: z.boolean().nullish(), after_cursor: Text }).nullish(),
 })
+
+export const OneIdentitySchema = z.object({ identity: IdentitySchema })
 
 /** What became of one row of a job. Which members are there depends on the job and on how it went. */
 export const JobResultSchema = z.looseObject({
@@ -83,9 +85,9 @@ export const JobResultSchema = z.looseObject({
   index: z.number().int().nullish(),
   status: Text,
   success: Flag,
-  error: z.unknown(),
-  errors: z.unknown(),
-  details: z.unknown(),
+  error: z.unknown().optional(),
+  errors: z.unknown().optional(),
+  details: z.unknown().optional(),
 })
 export type JobResult = z.infer<typeof JobResultSchema>
 

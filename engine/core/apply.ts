@@ -1,7 +1,6 @@
-import { mapped } from './diff.ts'
+import { mapped, sameFields } from './diff.ts'
 import { hearRecord, withoutFailure } from './hear.ts'
 import { keysOf } from './identity.ts'
-import { sameJson, type Json } from './json.ts'
 import { absorbPerson } from './people.ts'
 import { planPerson, type PlanTerms } from './plan.ts'
 import type { AppRecord, Sighting } from './ports/connector.ts'
@@ -70,7 +69,7 @@ function sightRecord(
   hearRecord(ws, rules, connection, link, record, now_ms)
 }
 
-/** A record that belongs to nobody yet waits to be matched; one that an operator is asked about waits on, unless its keys changed. */
+/** A record that belongs to nobody yet waits to be matched; one that an operator is asked about waits on, unless it changed. */
 function stage(
   ws: Workspace,
   rules: Rules,
@@ -80,12 +79,11 @@ function stage(
 ): void {
   const fields = mapped(connection.lens, record.fields)
   const keys = keysOf(connection.lens.get(fields), rules.catalogue)
-  const stays = link?.state === 'ambiguous' && sameJson(link.keys as Json, keys as Json)
-  if (stays && link && sameJson(link.fields, fields)) {
+  if (link?.state === 'ambiguous' && sameFields(connection.lens, link.fields, fields)) {
     if (link.rev !== record.rev || link.recheck) ws.saveLink({ ...link, rev: record.rev, recheck: false })
     return
   }
-  const clean = link && !stays ? withoutFailure(link) : link
+  const clean = link && withoutFailure(link)
   ws.saveLink({
     connection: connection.name,
     recordId: record.id,
@@ -94,7 +92,7 @@ function stage(
     rewrites: {},
     version: 0,
     ...clean,
-    state: stays ? 'ambiguous' : 'staged',
+    state: 'staged',
     fields,
     keys,
     rev: record.rev,

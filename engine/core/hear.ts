@@ -124,6 +124,7 @@ function hearCell(
       return verdict.cell
     case 'applied':
       close()
+      closeSettled(ws, rules, person.id, item.cell, verdict.cell.value)
       ws.log(changeOf(origin, item.cell, ours, verdict.cell.value, item.stamp, 'applied', verdict.cell.rule))
       if (verdict.lost && verdict.lost.value !== null) {
         ws.log(changeOf(origin, item.cell, verdict.cell.value, ours, verdict.lost.stamp, 'lost', verdict.cell.rule))
@@ -148,6 +149,14 @@ function hearCell(
       })
       ws.log(changeOf(origin, item.cell, ours, item.value, item.stamp, 'lost', 'latest'))
       return undefined
+  }
+}
+
+/** Somebody has written into one app what another app says: the two no longer contradict each other. */
+function closeSettled(ws: Workspace, rules: Rules, personId: string, cell: CellKey, value: Json): void {
+  for (const name of rules.connections.keys()) {
+    const conflict = ws.conflict(personId, name, cell)
+    if (conflict && rules.catalogue.equal(cell, conflict.theirs, value)) ws.saveConflict({ ...conflict, open: false })
   }
 }
 

@@ -67,7 +67,7 @@ export function readVcard(text: string): Contact {
   const values = (name: string): string[] =>
     linesOf(text)
       .filter((line) => nameOf(line) === name)
-      .map((line) => line.slice(valueStart(line)))
+      .map((line) => decoded(line.slice(0, valueStart(line)), line.slice(valueStart(line))))
   const first = (name: string): string => unescaped(values(name)[0] ?? '')
   const [family = '', given = ''] = partsOf(values('N')[0] ?? '')
   return {
@@ -112,10 +112,21 @@ export function addToVcard(text: string, line: string): string {
 
 /** Its lines, unfolded; empty ones left out. */
 export function linesOf(text: string): string[] {
-  return text
-    .replace(/\r?\n[ \t]/g, '')
-    .split(/\r?\n/)
-    .filter((line) => line !== '')
+  return (
+    text
+      // A quoted-printable line goes on after an equals sign at its end (vCard 2.1).
+      .replace(/^[^:\n]*QUOTED-PRINTABLE[^:\n]*:(?:.*=\r?\n)+/gim, (lines) => lines.replace(/=\r?\n/g, ''))
+      .replace(/\r?\n[ \t]/g, '')
+      .split(/\r?\n/)
+      .filter((line) => line !== '')
+  )
+}
+
+function decoded(head: string, value: string): string {
+  if (!/QUOTED-PRINTABLE/i.test(head)) return value
+  const bytes = value.replace(/=([0-9A-F]{2})/gi, (_all, hex: string) => String.fromCharCode(parseInt(hex, 16)))
+  const charset = /CHARSET=([\w-]+)/i.exec(head)?.[1] ?? 'utf-8'
+  return new TextDecoder(charset).decode(Buffer.from(bytes, 'latin1'))
 }
 
 /** The property that a line is of, without group and parameters. */

@@ -1,0 +1,178 @@
+import { isBlank, type Json, type JsonObject } from '../../engine/core/json.ts'
+import type { AppField, AppRecord } from '../../engine/core/ports/connector.ts'
+import type { Contact, Property } from './wire.ts'
+
+/**
+ * All addresses of a contact as one set: the primary one (`email`, preferred) and the others (`hs_additional_emails`). Property
+ * names have no dots, so that no account can have one of this name.
+ */
+export const EMAILS = 'email.all'
+const PRIMARY = 'email'
+const ADDITIONAL = 'hs_additional_emails'
+export const MERGED = 'hs_merged_object_ids'
+
+/** A property of this name that is unique lets Kith find its own creates without doubt. */
+export const KEY_PROPERTY = 'kith_key'
+
+/** The vendor's longest value of a text property. */
+const LENGTH_MAX = 65_536
+
+/** Consent is not written as if it were a field like others: what HubSpot lets the API write of it stays read-only here. */
+const CONSENT = /^(hs_email_optout|hs_email_bounce|hs_legal_basis$|hs_marketable_|hs_emailconfirmationstatus$|hs_whatsapp_|hs_sms_)/
+
+/** The time of the contact itself, which changes with every change: it is in the revision. */
+const NOT_A_FIELD = new Set(['lastmodifieddate', 'hs_lastmodifieddate'])
+
+/** What an account's contacts have, by the properties it lists. */
+export class ContactFields {
+  readonly properties: ReadonlyMap<string, Property>
+
+  constructor(properties: readonly Property[]) {
+    const kept = properties.filter(({ name, archived }) => archived !== true && !NOT_A_FIELD.has(name))
+    this.properties = new Map(kept.map((each) => [each.name, each]))
+  }
+
+  /** Whether creates can carry Kith's own key. */
+  get hasKey(): boolean {
+    return this.properties.get(KEY_PROPERTY)?.hasUniqueValue === true
+  }
+
+  get writesAdditional(): boolean {
+    return this.isWritable(ADDITIONAL)
+  }
+
+  isWritable(name: string): boolean {
+    const property = this.properties.get(name)
+    if (!property || CONSENT.test(name)) return false
+    return property.calculated !== true && property.modificationMetadata?.readOnlyValue !== true
+  }
+
+  /** As `kith check` and `kith fields` list them. */
+  appFields(): AppField[] {
+    const fields = [...this.properties.values()].map((property) => this.#appField(property))
+    const all: AppField = { name: EMAILS, label: 'E-mail, primary and additional', type: 'set of e-mails', writable: true }
+    return this.properties.has(PRIMARY) ? [all, ...fields] : fields
+  }
+
+  #appField({ name, label, type, fieldType, options }: Property): AppField {
+    const values = (options ?? []).filter(({ hidden }) => hidden !== true)
+    // Values are the internal ones; people know the labels.
+    const listed = values.slice(0, 12).map((option) => `${option.value} (${option.label})`)
+    const choices = values.length === 0 ? '' : `: ${listed.join(', ')}${values.length > 12 ? ', ...' : ''}`
+    const kind = fieldType === 'checkbox' ? 'enumeration, several separated by ;' : type
+    return {
+      name,
+      label,
+      type: `${kind}${choices}`,
+      writable: this.isWritable(name),
+      ...(type === 'string' ? { length_max: LENGTH_MAX } : {}),
+    }
+  }
+}
+
+/** The properties to ask for so that records hold these fields. */
+export function propertiesFor(fields: readonly string[]): string[] {
+  const names = fields.flatMap((field) => (field === EMAILS ? [PRIMARY, ADDITIONAL] : [field]))
+  return [...new Set([...names, MERGED])]
+}
+
+/** Equal exactly when nothing changed: HubSpot counts milliseconds, and notes every change of a contact there. */
+export function revOf(updatedAt_ms: number): string {
+  return String(updatedAt_ms)
+}
+
+/** @param fields those asked for: what the answer does not name is blank */
+export function recordFrom(contact: Contact, fields: readonly string[]): AppRecord {
+  const times: { [field: string]: number } = {}
+  const values: JsonObject = {}
+  for (const field of fields) {
+    const sources = field === EMAILS ? [PRIMARY, ADDITIONAL] : [field]
+    values[field] = field === EMAILS ? emailsOf(contact) : valueOf(contact, field)
+    const known = sources.flatMap((name) => contact.propertiesWithHistory?.[name]?.[0]?.timestamp ?? [])
+    if (known.length > 0) times[field] = Math.max(...known)
+  }
+  return {
+    id: contact.id,
+    rev: revOf(contact.updatedAt),
+    modified_ms: contact.updatedAt,
+    ...(contact.propertiesWithHistory === undefined ? {} : { fieldTimes_ms: times }),
+    fields: values,
+  }
+}
+
+function valueOf(contact: Contact, name: string): Json {
+  const value = contact.properties[name] ?? null
+  return value === '' ? null : value
+}
+
+function emailsOf(contact: Contact): Json {
+  const primary = contact.properties[PRIMARY] ?? ''
+  const others = listOf(contact.properties[ADDITIONAL])
+  const all = [
+    ...(primary === '' ? [] : [{ value: primary, pref: true }]),
+    ...others.filter((other) => !same(other, primary)).map((value) => ({ value, pref: false })),
+  ]
+  return all.length === 0 ? null : all
+}
+
+/** The ids that were merged into this contact, its own left out. */
+export function mergedIds(contact: { readonly id: string; readonly properties: { readonly [name: string]: string | null } }): string[] {
+  return listOf(contact.properties[MERGED]).filter((id) => id !== contact.id)
+}
+
+function listOf(text: string | null | undefined): string[] {
+  return (text ?? '')
+    .split(/[;,\s]+/)
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+/** What to send for these fields; the empty text blanks a property. Properties that cannot be written are left out. */
+export function propertiesFrom(fields: JsonObject, account: ContactFields | null): { [name: string]: string } {
+  const properties: { [name: string]: string } = {}
+  for (const [field, value] of Object.entries(fields)) {
+    if (field === EMAILS) Object.assign(properties, addressesFrom(value, account))
+    else properties[field] = isBlank(value) ? '' : textOf(value)
+  }
+  return properties
+}
+
+function textOf(value: Json): string {
+  if (Array.isArray(value)) return value.map(textOf).join(';')
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+function addressesFrom(value: Json, account: ContactFields | null): { [name: string]: string } {
+  const elements = addressesIn(value)
+  const primary = elements.find(({ pref }) => pref) ?? elements[0]
+  const others = elements.filter((element) => element !== primary).map((element) => element.value)
+  return {
+    [PRIMARY]: primary?.value ?? '',
+    ...(account?.writesAdditional === false ? {} : { [ADDITIONAL]: others.join(';') }),
+  }
+}
+
+function addressesIn(value: Json): { value: string; pref: boolean }[] {
+  const items = Array.isArray(value) ? value : [value]
+  return items.flatMap((item) => {
+    if (typeof item === 'string') return item.trim() === '' ? [] : [{ value: item.trim(), pref: false }]
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) return []
+    const address = item['value']
+    return typeof address === 'string' && address.trim() !== ''
+      ? [{ value: address.trim(), pref: item['pref'] === true }]
+      : []
+  })
+}
+
+/** The addresses that a new contact of these fields has, the primary one first. */
+export function addressesOf(fields: JsonObject): string[] {
+  const { [PRIMARY]: primary = '', [ADDITIONAL]: others = '' } = propertiesFrom(
+    Object.fromEntries(Object.entries(fields).filter(([name]) => [EMAILS, PRIMARY, ADDITIONAL].includes(name))),
+    null,
+  )
+  return [...new Set([primary, ...others.split(';')].filter((address) => address !== ''))]
+}
+
+export function same(a: string, b: string): boolean {
+  return a.trim().normalize('NFC').toLowerCase() === b.trim().normalize('NFC').toLowerCase()
+}

@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { FailureError } from '../../engine/core/failure.ts'
+import type { Json, JsonObject } from '../../engine/core/json.ts'
+import type {
+  AppRecord,
+  Capabilities,
+  ConnectionReport,
+  Connector,
+  CreateRequest,
+  FeedPage,
+  ReadAnswer,
+  WriteOutcome,
+  WriteRequest,
+} from '../../engine/core/ports/connector.ts'
+import type { App, ConnectContext } from '../app.ts'
+import type { HttpStats } from '../http.ts'
+import { HubSpotClient, type Tuning } from './client.ts'
+import { cursorFrom, Feed } from './feed.ts'
+import { addressesOf, ContactFields, EMAILS, KEY_PROPERTY, propertiesFrom } from './fields.ts'
+import { Reader } from './read.ts'
+import { hubspotWebhook } from './webhook.ts'
+import { LIMITS } from './wire.ts'
+import { Batch } from './writes.ts'
+
+const Options = z.strictObject({
+  /** Of a service key or a private app. */
+  token: z.string().min(1),
+  /** The account's number: needed only where several accounts send webhooks to one app. */
+  portal: z.coerce.string().regex(/^\d+$/, { error: "the account's number (Hub ID)" }).optional(),
+  /** The app's client secret, which webhooks are signed with. */
+  clientSecret: z.string().min(1).optional(),
+  basePath: z.url({ protocol: /^https?$/, error: 'an http or https address' }).default('https://api.hubapi.com'),
+})
+export type HubSpotOptions = z.infer<typeof Options>
+
+const CAPABILITIES: Capabilities = {
+  deletes: 'feed',
+  hints: true,
+  createKey: 'search',
+  precondition: false,
+  times: 'field',
+  readBatch_max: LIMITS.batch_max,
+  writeBatch_max: LIMITS.batch_max,
+  writes_concurrent_max: 2,
+  archive: true,
+  create: true,
+  delete: true,
+}
+
+/** How long a new contact may take to be found by a search, and how often that is tried. */
+const SEARCH_LAG_MS = 10_000
+const SEARCH_FILTERS_MAX = 6
+
+/** HubSpot CRM contacts. */
+export const hubspot: App<HubSpotOptions> = {
+  name: 'hubspot',
+  title: 'HubSpot',
+  options: Options,
+  secrets: ['token', 'clientSecret'],
+  // A token names its account to HubSpot alone; its fingerprint at least tells one token used twice.
+  account: ({ token, portal, basePath }) =>
+    ['hubspot', basePath, portal ?? createHash('sha256').update(token).digest('hex').slice(0, 16)].join(' '),
+  connect: (options, context) => connectHubSpot(options, context),
+  webhook: ({ clientSecret, portal }, { connection, now }) => {
+    if (clientSecret === undefined) {
+      throw new FailureError({
+        kind: 'permanent',
+        message: `${connection}: HubSpot's webhooks cannot be told from forged ones without the app's client secret`,
+        advice: 'Put it into clientSecret: in kith.yaml',
+      })
+    }
+    return hubspotWebhook({ clientSecret, portal, now })
+  },
+}
+
+export function connectHubSpot(options: HubSpotOptions, context: ConnectContext, tuning: Tuning = {}): HubSpotConnector {
+  return new HubSpotConnector(options, context, tuning)
+}
+
+export class HubSpotConnector implements Connector {
+  readonly app = 'hubspot'
+  readonly capabilities = CAPABILITIES
+  readonly #client: HubSpotClient
+  readonly #reader: Reader
+  readonly #searchLag_ms: number
+  #selected: readonly string[] | undefined
+  /** The account's properties, read once in the connector's life; by `check` anew. */
+  #account: Promise<ContactFields> | undefined
+  readonly #closing = new AbortController()
+
+  constructor({ token, basePath }: HubSpotOptions, context: ConnectContext, tuning: Tuning) {
+    this.#client = new HubSpotClient({ token, basePath, now: context.now, tuning })
+    this.#reader = new Reader(this.#client, (signal) => this.#fields(signal))
+    this.#searchLag_ms = tuning.searchLag_ms ?? SEARCH_LAG_MS
+  }
+
+  select(fields: readonly string[]): void {
+    this.#selected = [...new Set(fields)]
+  }
+
+  stats(): HttpStats {
+    return this.#client.stats()
+  }
+
+  async check(signal?: AbortSignal): Promise<ConnectionReport> {
+    this.#account = undefined
+    const account = await this.#describe(signal)
+    const { data } = await this.#client.search({ limit: 1, properties: ['hs_object_id'], filterGroups: [], sorts: [] }, signal)
+    const custom = account.hasKey
+      ? []
+      : [
+          `No unique property named ${KEY_PROPERTY}: a create whose answer is lost is found again by e-mail, or else by a search`,
+        ]
+    return {
+      summary: `${data.total.toLocaleString('en')} contacts, ${account.properties.size} properties`,
+      fields: account.appFields(),
+      warnings: custom,
+    }
+  }
+
+  async *pull(cursor: Json | null, signal?: AbortSignal): AsyncGenerator<FeedPage> {
+    yield* new Feed(this.#client, this.#reader, signal).pages(cursorFrom(cursor))
+  }
+
+  async read(ids: readonly string[], signal?: AbortSignal): Promise<ReadAnswer[]> {
+    checkBatch(ids.length)
+    if (ids.length === 0) return []
+    return await this.#reader.read(ids, true, signal)
+  }
+
+  async write(requests: readonly WriteRequest[], signal?: AbortSignal): Promise<WriteOutcome[]> {
+    checkBatch(requests.length)
+    if (requests.length === 0) return []
+    const account = await this.#describe(signal)
+    const parts = { client: this.#client, reader: this.#reader, fields: await this.#fields(signal), account }
+    return await new Batch(parts, signal).write(requests)
+  }
+
+  /**
+   * By Kith's own key where the account has a place for it, else by e-mail address: both are asked of the records themselves.
+   * A contact with neither is searched for by all that was sent, and once more when the index has had time to show it.
+   */
+  async find(create: CreateRequest, signal?: AbortSignal): Promise<AppRecord[]> {
+    const account = await this.#describe(signal)
+    if (account.hasKey) return records(await this.#reader.byValue(KEY_PROPERTY, [create.key], signal))
+    const [address] = addressesOf(create.fields)
+    if (address !== undefined) return records(await this.#reader.byValue('email', [address], signal))
+    const found = await this.#searchFor(create.fields, account, signal)
+    if (found.length > 0 || this.#searchLag_ms === 0) return found
+    await sleep(this.#searchLag_ms, undefined, { signal: AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]) })
+    return await this.#searchFor(create.fields, account, signal)
+  }
+
+  close(): Promise<void> {
+    this.#closing.abort()
+    this.#client.close()
+    return Promise.resolve()
+  }
+
+  async #searchFor(fields: JsonObject, account: ContactFields, signal: AbortSignal | undefined): Promise<AppRecord[]> {
+    const sent = Object.entries(propertiesFrom(fields, account))
+    const filters = sent
+      .filter(([name, value]) => value !== '' && value.length <= 200 && account.properties.get(name)?.type === 'string')
+      .slice(0, SEARCH_FILTERS_MAX)
+      .map(([propertyName, value]) => ({ propertyName, operator: 'EQ', value }))
+    if (filters.length === 0) return []
+    const request = { filterGroups: [{ filters: filters as never[] }], properties: ['hs_object_id'], limit: 10, sorts: [] }
+    const { data } = await this.#client.search(request, signal)
+    const ids = data.results.flatMap((result) => z.object({ id: z.string() }).safeParse(result).data?.id ?? [])
+    if (ids.length === 0) return []
+    const found = records(await this.#reader.read(ids, false, signal))
+    // The search looks at words and not at texts: what it finds must hold what was sent.
+    return found.filter((record) => filters.every(({ propertyName, value }) => record.fields[propertyName] === value))
+  }
+
+  /** The fields that records are to have: those selected, or all that the account has. */
+  async #fields(signal: AbortSignal | undefined): Promise<readonly string[]> {
+    if (this.#selected) return this.#selected
+    const account = await this.#describe(signal)
+    return account.appFields().map(({ name }) => name)
+  }
+
+  /** One request for all who wait; a failed one is tried anew by the next. */
+  async #describe(signal: AbortSignal | undefined): Promise<ContactFields> {
+    const found = (this.#account ??= this.#client.properties(signal).then((list) => new ContactFields(list)))
+    try {
+      return await found
+    } catch (error) {
+      if (this.#account === found) this.#account = undefined
+      throw error
+    }
+  }
+}
+
+function records(answers: readonly ReadAnswer[]): AppRecord[] {
+  return answers.flatMap((answer) => (answer.kind === 'record' ? [answer.record] : []))
+}
+
+function checkBatch(size: number): void {
+  if (size > LIMITS.batch_max) {
+    throw new FailureError({ kind: 'bug', message: `a batch of ${size} is more than HubSpot's ${LIMITS.batch_max}` })
+  }
+}
+
+export { EMAILS }

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+
+/**
+ * The version in the paths. The official client writes `v3` into them; any other value here is put in its place, in the form of
+ * the dated versions: /crm/objects/2026-09/contacts.
+ */
+export const API_VERSION: string = 'v3'
+
+/** The vendor's limits, and where they are said: see README.md. */
+export const LIMITS = {
+  list_max: 100,
+  batch_max: 100,
+  /** Records per request that asks for the history of properties. */
+  history_max: 50,
+  search_max: 200,
+  /** Results of one search, over all of its pages. */
+  searchTotal_max: 10_000,
+} as const
+
+/** A moment as HubSpot writes it, in milliseconds. */
+const moment = z.string().transform((text, context) => {
+  const at = Date.parse(text)
+  if (!Number.isNaN(at)) return at
+  context.addIssue({ code: 'custom', message: 'no date' })
+  return z.NEVER
+})
+
+/** What is needed of a contact to announce it. */
+export const Head = z.object({
+  id: z.string().min(1),
+  createdAt: moment,
+  updatedAt: moment,
+  archived: z.boolean().optional(),
+  archivedAt: moment.optional(),
+})
+export type Head = z.infer<typeof Head>
+
+const PropertyVersion = z.object({ value: z.string().nullable(), timestamp: moment })
+
+export const Contact = Head.extend({
+  properties: z.record(z.string(), z.string().nullable()),
+  propertiesWithHistory: z.record(z.string(), z.array(PropertyVersion)).optional(),
+  objectWriteTraceId: z.string().optional(),
+})
+export type Contact = z.infer<typeof Contact>
+
+const Paging = z.object({ next: z.object({ after: z.string().min(1) }).optional() }).optional()
+
+/** Pages leave their records unread: one that cannot be read must not cost the others. */
+export const ListPage = z.object({ results: z.array(z.unknown()), paging: Paging })
+
+export const SearchPage = z.object({ total: z.int().nonnegative(), results: z.array(z.unknown()), paging: Paging })
+
+/** The vendor: "all fields should be treated as optional in any error parsing". */
+const ErrorDetail = z.object({
+  code: z.string().optional(),
+  in: z.string().optional(),
+  context: z.record(z.string(), z.array(z.string())).optional().catch(undefined),
+})
+
+export const ApiError = z.object({
+  status: z.string().optional(),
+  message: z.string().optional(),
+  category: z.string().optional(),
+  subCategory: z.unknown().optional(),
+  correlationId: z.string().optional(),
+  /** Instead of `category` in answers 429. */
+  errorType: z.string().optional(),
+  policyName: z.string().optional(),
+  context: z.record(z.string(), z.array(z.string())).optional().catch(undefined),
+  errors: z.array(ErrorDetail).optional().catch(undefined),
+})
+export type ApiError = z.infer<typeof ApiError>
+
+export const BatchAnswer = z.object({
+  status: z.string(),
+  results: z.array(z.unknown()),
+  numErrors: z.int().optional(),
+  errors: z.array(ApiError).optional(),
+})
+export type BatchAnswer = z.infer<typeof BatchAnswer>
+
+export const Property = z.object({
+  name: z.string().min(1),
+  label: z.string(),
+  type: z.string(),
+  fieldType: z.string(),
+  calculated: z.boolean().optional(),
+  archived: z.boolean().optional(),
+  hasUniqueValue: z.boolean().optional(),
+  options: z.array(z.object({ label: z.string(), value: z.string(), hidden: z.boolean().optional() })).optional(),
+  modificationMetadata: z.object({ readOnlyValue: z.boolean() }).optional(),
+})
+export type Property = z.infer<typeof Property>
+
+export const PropertyList = z.object({ results: z.array(Property) })
+
+/** One event of a webhook; what it says beyond this is not believed, only read. */
+export const HookEvent = z.object({
+  eventId: z.number(),
+  subscriptionId: z.number().optional(),
+  portalId: z.number(),
+  occurredAt: z.number(),
+  subscriptionType: z.string(),
+  attemptNumber: z.number().optional(),
+  objectId: z.number().optional(),
+})
+export type HookEvent = z.infer<typeof HookEvent>
+
+export const HookBody = z.array(HookEvent)
