@@ -42,7 +42,7 @@ export interface ServerOptions {
 const SETTINGS: Readonly<Record<string, string>> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
-  max_connections: '60',
+  max_connections: '200',
   shared_buffers: '64MB',
   effective_cache_size: '256MB',
   work_mem: '8MB',
