@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { hasRadicale, startRadicale, type Radicale } from '../test/support/radicale.ts'
 import { BareClient } from './bare-client.ts'
-import { Child } from './child.ts'
+import { Child, KITH_FLAGS } from './child.ts'
 import { startCountingProxy, type CountingProxy } from './counting-proxy.ts'
 import { scratchFolder, type Cost } from './house.ts'
 import { familyCpu_ms, median } from './measure.ts'
@@ -75,7 +75,7 @@ class Scene {
 
   async kith(): Promise<Steps> {
     const { left, right } = await this.#books('kith')
-    const child = Child.start('./kith-child.ts')
+    const child = Child.start('./kith-child.ts', KITH_FLAGS)
     const { username, password } = this.#radicale
     const book = (url: string) => ({ app: 'carddav', url, username, password })
     try {

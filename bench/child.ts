@@ -1,5 +1,12 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+
+/** The flags that `kith` is started with by its first line: what is measured is what people run. */
+export const KITH_FLAGS: readonly string[] =
+  readFileSync(new URL('../cli/kith.ts', import.meta.url), 'utf8')
+    .split('\n')[0]
+    ?.match(/(?<= )--\S+/g) ?? []
 
 /**
  * A part of a bench in a process of its own, so that what it costs is measured by itself. The script calls {@link serve};

@@ -4,6 +4,7 @@ import { watch } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { KITH_FLAGS } from './child.ts'
 import { scratchFolder, writeConfig } from './house.ts'
 import { median } from './measure.ts'
 import { SHEET_HEADINGS, sheetRow } from './people.ts'
@@ -55,7 +56,7 @@ async function coldRun(people: number): Promise<{ first_ms: number; end_ms: numb
   const { DATABASE_URL: _outside, REDIS_URL: _redis, KITH_DATA: _data, ...env } = process.env
   const start = performance.now()
   try {
-    const flags = ['--disable-warning=ExperimentalWarning', KITH, '--config', config, 'sync', '--approve']
+    const flags = [...KITH_FLAGS, KITH, '--config', config, 'sync', '--approve']
     const child = spawn(process.execPath, flags, { env, stdio: ['ignore', 'ignore', 'inherit'] })
     const [code] = (await once(child, 'exit')) as [number | null]
     const end_ms = performance.now() - start

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JsonObject } from '../engine/core/json.ts'
-import { Child } from './child.ts'
+import { Child, KITH_FLAGS } from './child.ts'
 import { scratchFolder, type Cost } from './house.ts'
 import { SHEET_HEADINGS, sheetRow } from './people.ts'
 import { HOLLOW_MAPPING } from './hollow-app.ts'
@@ -49,7 +49,7 @@ export async function peakMemory({ sizes }: PeakMemoryOptions): Promise<Finding>
 }
 
 async function firstSync(people: number, from: JsonObject): Promise<{ peak_mib: number; cost: Cost }> {
-  const child = Child.start('./kith-child.ts')
+  const child = Child.start('./kith-child.ts', KITH_FLAGS)
   try {
     await child.ask('open', { from, to: { app: 'hollow', name: 'to', people: 0, mapping: HOLLOW_MAPPING } })
     const cost = await child.ask<Cost>('quiet')

@@ -42,7 +42,7 @@ export class Daemon {
   static async start(household: Household, options: DaemonOptions): Promise<Daemon> {
     const queues = await household.openQueues()
     const daemon = new Daemon(household, queues)
-    daemon.#leaveWork = await household.enterWork()
+    daemon.#leaveWork = await household.enterWork(queues)
     await queues.work(
       {
         pull: (data, signal) => daemon.#pull((data as { connection: string }).connection, signal),
@@ -57,6 +57,8 @@ export class Daemon {
       },
     )
     if (options.leads) {
+      // Whatever was announced while nobody listened.
+      for (const name of daemon.runtime.connectors.keys()) await queues.wakePull(name)
       // Nobody is read more often than a sweep comes by.
       daemon.#sweepEvery(options.sweep_ms ?? Math.min(SWEEP_MS, ...daemon.#schedule.poll_ms.values()))
       await daemon.#watch()

@@ -126,9 +126,12 @@ export class Household {
   /**
    * Says that this process works on these data. When it is the only one, writes that look under way were left by processes
    * that died: they are found out about at once. Not where a create must be searched for, as a search may lag behind.
+   * Jobs that look under way are emptied out with the rest of the queue: each would keep its like from running until its
+   * lock runs out, and nothing is lost with them (I13).
    */
-  async enterWork(): Promise<() => Promise<void>> {
+  async enterWork(queues: Queues): Promise<() => Promise<void>> {
     return enterWork(this.databaseUrl, async () => {
+      await queues.obliterate()
       const certain = this.#connected.filter(({ connector }) => connector.capabilities.createKey === 'id')
       await this.store.expireLeases(certain.map((item) => item.config.name))
     })

@@ -57,16 +57,16 @@ export class PeopleClient {
     this.#tokens = new HttpClient({ baseUrl: tokenUrl, retries_max: 2, ...tuning, now, connections_max: 1 })
     const viaTokens = this.#adapter(this.#tokens, true)
     const client = new auth.OAuth2({
-      ...('clientId' in credentials
-        ? { clientId: credentials.clientId, clientSecret: credentials.clientSecret }
-        : {}),
+      ...('clientId' in credentials ? { clientId: credentials.clientId, clientSecret: credentials.clientSecret } : {}),
       endpoints: { oauth2TokenUrl: tokenUrl },
       // A token may be withdrawn before its time: then the first refusal renews it, once.
       forceRefreshOnFailure: true,
       transporterOptions: { adapter: viaTokens },
     })
     client.setCredentials(
-      'clientId' in credentials ? { refresh_token: credentials.refreshToken } : { access_token: credentials.accessToken },
+      'clientId' in credentials
+        ? { refresh_token: credentials.refreshToken }
+        : { access_token: credentials.accessToken },
     )
     this.#people = new people_v1.People({
       auth: client,
@@ -94,10 +94,7 @@ export class PeopleClient {
 
   async connections(params: people_v1.Params$Resource$People$Connections$List, signal?: AbortSignal) {
     return await this.#call('GET people/me/connections', connectionsSchema, false, () =>
-      this.#people.people.connections.list(
-        { resourceName: 'people/me', sources: SOURCES, ...params },
-        options(signal),
-      ),
+      this.#people.people.connections.list({ resourceName: 'people/me', sources: SOURCES, ...params }, options(signal)),
     )
   }
 
@@ -210,7 +207,8 @@ export class PeopleClient {
       const done = response.status >= 200 && response.status <= 299
       if (forTokens && !done) throw new FailureError(failureOfTokenRefusal(response.status, data))
       if (done && data === undefined) throw malformed(`${method} ${pattern}`, 'it ends too early', write)
-      return Object.assign(new Response(null, { status: response.status }), { config, data: data as never })
+      // gaxios empties `data` of an answer that it makes an error of: what Google said is kept beside it.
+      return Object.assign(new Response(null, { status: response.status }), { config, data: data as never, said: data })
     }
   }
 }
@@ -249,7 +247,10 @@ function translated(error: unknown, pattern: string): Error {
   for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof FailureError) return cause
   }
-  const { response, name } = Object(error) as { response?: { status: number; data: unknown }; name?: unknown }
-  if (response) return new RefusedError(refusalOf(response.status, response.data), pattern)
-  return new FailureError({ kind: 'bug', message: `${pattern}: ${String(name)} in the Google client` }, { cause: error })
+  const { response, name } = Object(error) as { response?: { status: number; said: unknown }; name?: unknown }
+  if (response) return new RefusedError(refusalOf(response.status, response.said), pattern)
+  return new FailureError(
+    { kind: 'bug', message: `${pattern}: ${String(name)} in the Google client` },
+    { cause: error },
+  )
 }

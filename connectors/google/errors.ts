@@ -101,7 +101,8 @@ export function failureOfRefusal(refusal: Refusal, pattern: string): Failure {
   const answered = (what: string): string => `${pattern} was answered ${http} ${code}: ${what}`
   if (!refusal.fromApi && http !== 401) {
     return {
-      kind: http >= 500 ? 'transient' : 'permanent',
+      // A proxy's word, or a wrong address's: it says nothing of any contact.
+      kind: 'transient',
       code,
       message: answered('this is not the People API'),
       advice: 'Check rootUrl in kith.yaml (leave it out for Google), and any proxy; then run: kith check',
@@ -172,7 +173,10 @@ const KINDS: { readonly [status: string]: FailureKind } = {
 function failureOfCode(status: string, fields: readonly string[]): Pick<Failure, 'kind' | 'advice'> {
   const kind = KINDS[status] ?? (/^4\d\d$/.test(status) ? 'permanent' : 'transient')
   return kind === 'permanent' && fields.length > 0
-    ? { kind, advice: `Correct ${fields.join(', ')} in one of the apps; or run: kith parked retry, or: kith parked drop` }
+    ? {
+        kind,
+        advice: `Correct ${fields.join(', ')} in one of the apps; or run: kith parked retry, or: kith parked drop`,
+      }
     : { kind }
 }
 

@@ -9,7 +9,7 @@ import type { HeldPersons } from './held.ts'
 import type { Journal } from './journal.ts'
 import { parsePerson, recordOf } from './people.ts'
 import type { Reader } from './reader.ts'
-import { PAGE_MAX, type Person } from './wire.ts'
+import type { Person } from './wire.ts'
 
 /**
  * How far the feed was read: Google's sync token, the fields it was made for (it works with no others), and the labels by
@@ -39,6 +39,7 @@ export interface FeedParts {
   readonly fields: readonly FieldName[]
   /** The same as Google's mask, metadata included. */
   readonly mask: string
+  readonly page_max: number
 }
 
 /** Reads the changes of one account. */
@@ -127,7 +128,7 @@ export class Feed {
   /** All parameters but the tokens are the same in every call: Google insists on it. */
   async #page(tokens: { syncToken?: string; pageToken?: string }) {
     return await this.#parts.client.connections(
-      { personFields: this.#parts.mask, pageSize: PAGE_MAX, requestSyncToken: true, ...tokens },
+      { personFields: this.#parts.mask, pageSize: this.#parts.page_max, requestSyncToken: true, ...tokens },
       this.#signal,
     )
   }
@@ -197,7 +198,9 @@ export class Feed {
 function isUnusable(error: unknown): boolean {
   if (!(error instanceof RefusedError)) return false
   const { refusal } = error
-  return isExpiredCursor(refusal) || (refusal.http === 400 && refusal.status === 'INVALID_ARGUMENT') || refusal.http === 410
+  return (
+    isExpiredCursor(refusal) || (refusal.http === 400 && refusal.status === 'INVALID_ARGUMENT') || refusal.http === 410
+  )
 }
 
 /** A listing that was refused on the way (its page token has run out) is begun anew with the next pass. */

@@ -17,7 +17,11 @@ interface FieldSpec {
 }
 
 const FIELDS = {
-  names: { shape: 'name', label: 'Name', type: 'object of givenName, familyName, middleName, honorificPrefix, honorificSuffix' },
+  names: {
+    shape: 'name',
+    label: 'Name',
+    type: 'object of givenName, familyName, middleName, honorificPrefix, honorificSuffix',
+  },
   nicknames: { shape: 'text', label: 'Nickname', type: 'text' },
   emailAddresses: { shape: 'list', label: 'E-mail', type: 'list' },
   phoneNumbers: { shape: 'list', label: 'Phone', type: 'list' },

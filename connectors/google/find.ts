@@ -3,7 +3,7 @@ import type { PeopleClient } from './client.ts'
 import { malformed } from './errors.ts'
 import { itemsOf, textOf } from './fields.ts'
 import { parsePerson } from './people.ts'
-import { PAGE_MAX, type Person } from './wire.ts'
+import type { Person } from './wire.ts'
 
 /**
  * Finding out whether a create whose answer was lost has happened.
@@ -35,15 +35,17 @@ interface Listing {
 export class Keys {
   readonly #client: PeopleClient
   readonly #window_ms: number
+  readonly #page_max: number
   readonly #now: () => number
   /** When each was last sent; for keys of an earlier life of this program, when they were first asked about. */
   readonly #sent_ms = new Map<string, number>()
   #listing: Promise<Listing> | undefined
   #begun_ms = Number.NEGATIVE_INFINITY
 
-  constructor(client: PeopleClient, window_ms: number, now: () => number) {
+  constructor(client: PeopleClient, window_ms: number, page_max: number, now: () => number) {
     this.#client = client
     this.#window_ms = window_ms
+    this.#page_max = page_max
     this.#now = now
   }
 
@@ -93,7 +95,7 @@ export class Keys {
       const page = await this.#client.connections(
         {
           personFields: `clientData,${mask}`,
-          pageSize: PAGE_MAX,
+          pageSize: this.#page_max,
           // The token is of no use here; its presence tells a whole listing from one cut short.
           requestSyncToken: true,
           ...(pageToken === undefined ? {} : { pageToken }),

@@ -40,7 +40,9 @@ export class Groups {
 
   /** Lists them again where one of these has no name yet. */
   async learn(groups: Iterable<string>, signal: AbortSignal | undefined): Promise<void> {
-    const unknown = [...groups].filter((id) => !this.#names.has(id) && !this.#nameless.has(id) && !SYSTEM_GROUP.test(id))
+    const unknown = [...groups].filter(
+      (id) => !this.#names.has(id) && !this.#nameless.has(id) && !SYSTEM_GROUP.test(id),
+    )
     if (unknown.length === 0) return
     await this.list(signal)
     for (const id of unknown) if (!this.#names.has(id)) this.#nameless.add(id)

@@ -31,10 +31,11 @@ import { Batch } from './writes.ts'
 const secret = z.string().min(1)
 
 /** Tokens travel in the clear to this machine only. */
-const address = z.url({ protocol: /^https?$/, error: 'an http or https address' }).refine(
-  (url) => URL.canParse(url) && (new URL(url).protocol === 'https:' || isThisMachine(new URL(url).hostname)),
-  { error: 'must be https, except on this machine' },
-)
+const address = z
+  .url({ protocol: /^https?$/, error: 'an http or https address' })
+  .refine((url) => URL.canParse(url) && (new URL(url).protocol === 'https:' || isThisMachine(new URL(url).hostname)), {
+    error: 'must be https, except on this machine',
+  })
 
 const Options = z
   .strictObject({
@@ -92,6 +93,7 @@ export const google: App<GoogleOptions> = {
 /** How the client behaves when Google does not; tests make it impatient. */
 export interface GoogleTuning {
   readonly propagation_ms?: number
+  readonly page_max?: number
   readonly silence_max_ms?: number
   readonly retries_max?: number
   readonly retryPause_ms?: number
@@ -113,13 +115,15 @@ export class Google implements Connector {
   readonly #groups: Groups
   readonly #keys: Keys
   readonly #held = new HeldPersons(HELD_BYTES_MAX)
+  readonly #page_max: number
   #fields: readonly FieldName[] = FIELD_NAMES
   #mask = maskOf(FIELD_NAMES)
   /** "Mutate requests for the same user should be sent sequentially": each waits for the one before it. */
   #lastWrite: Promise<unknown> = Promise.resolve()
 
   constructor(options: GoogleOptions, context: ConnectContext, tuning: GoogleTuning) {
-    const { propagation_ms = PROPAGATION_MS, ...http } = tuning
+    const { propagation_ms = PROPAGATION_MS, page_max = PAGE_MAX, ...http } = tuning
+    this.#page_max = page_max
     this.#options = options
     this.#client = new PeopleClient({
       credentials: credentialsOf(options),
@@ -133,7 +137,7 @@ export class Google implements Connector {
     this.#journal = new Journal(propagation_ms, context.now)
     this.#reader = new Reader(this.#client, this.#journal)
     this.#groups = new Groups(this.#client, context.now)
-    this.#keys = new Keys(this.#client, propagation_ms, context.now)
+    this.#keys = new Keys(this.#client, propagation_ms, page_max, context.now)
   }
 
   select(fields: readonly string[]): void {
@@ -149,10 +153,7 @@ export class Google implements Connector {
   }
 
   async check(signal?: AbortSignal): Promise<ConnectionReport> {
-    const page = await this.#client.connections(
-      { personFields: 'metadata,userDefined', pageSize: PAGE_MAX },
-      signal,
-    )
+    const page = await this.#client.connections({ personFields: 'metadata,userDefined', pageSize: PAGE_MAX }, signal)
     await this.#groups.list(signal)
     const keys = new Set(
       (page.connections ?? []).flatMap((raw) => {
@@ -231,6 +232,7 @@ export class Google implements Connector {
       held: this.#held,
       fields: this.#fields,
       mask: this.#mask,
+      page_max: this.#page_max,
     }
   }
 }

@@ -50,8 +50,7 @@ export function patchOf(current: Person | null, fields: JsonObject, groups: Grou
 /** A field as it is written back unchanged. */
 export function wholeField(person: Person | null, field: FieldName): readonly Item[] {
   const items = itemsOf(person, field)
-  if (field === 'memberships')
-    return items.flatMap((item) => (groupOf(item) === '' ? [] : [membership(groupOf(item))]))
+  if (field === 'memberships') return items.flatMap((item) => (groupOf(item) === '' ? [] : [membership(groupOf(item))]))
   return items.map((item) => {
     const dropped = field === 'names' ? [...OUTPUT_ONLY, 'displayName'] : OUTPUT_ONLY
     const kept = Object.entries(item).filter(([part]) => !dropped.includes(part))
@@ -113,7 +112,9 @@ function replaced(items: readonly Item[], at: number, item: Item | undefined): r
 }
 
 function isNamed(item: Item): boolean {
-  return Object.keys(item).some((part) => (NAME_PARTS.includes(part) || /^phonetic/.test(part)) && textOf(item, part) !== '')
+  return Object.keys(item).some(
+    (part) => (NAME_PARTS.includes(part) || /^phonetic/.test(part)) && textOf(item, part) !== '',
+  )
 }
 
 function without(item: Item, parts: readonly string[]): Item {
@@ -230,12 +231,7 @@ function withValue(item: Item, value: Wanted['value']): Item {
 }
 
 /** The user's groups among the memberships become those named; the others (My contacts, Starred) stay. */
-function groupItems(
-  current: Person | null,
-  items: readonly Item[],
-  value: Json,
-  groups: GroupNames,
-): readonly Item[] {
+function groupItems(current: Person | null, items: readonly Item[], value: Json, groups: GroupNames): readonly Item[] {
   const wanted = labelsFrom(value).map((label) => {
     const found = groupNamed(groups, label)
     if (found === undefined) throw refused('memberships', 'names a label that could not be made')
@@ -263,10 +259,8 @@ export function labelsFrom(value: Json): string[] {
 /** The group of that name: exactly, else whatever the case. */
 export function groupNamed(groups: GroupNames, label: string): string | undefined {
   const all = [...groups]
-  return (
-    all.find(([, name]) => name === label) ??
-    all.find(([, name]) => name.trim().toLowerCase() === label.trim().toLowerCase())
-  )?.[0]
+  return (all.find(([, name]) => name === label) ??
+    all.find(([, name]) => name.trim().toLowerCase() === label.trim().toLowerCase()))?.[0]
 }
 
 function keyedItems(field: FieldName, items: readonly Item[], value: Json): readonly Item[] {
@@ -278,7 +272,9 @@ function keyedItems(field: FieldName, items: readonly Item[], value: Json): read
     const at = next.findIndex((item) => textOf(item, keyPart) === key)
     const text = textFrom(field, raw)
     if (text === textOf(next[at], 'value')) continue
-    next = replaced(next, at, text === '' ? undefined : { ...next[at], [keyPart]: key, value: text })
+    // All of that name go: a second one, unseen so far, would come to light in its place.
+    if (text === '') next = next.filter((item) => textOf(item, keyPart) !== key)
+    else next = replaced(next, at, { ...next[at], [keyPart]: key, value: text })
   }
   return next
 }

@@ -6,8 +6,7 @@ import { personHeadSchema, personSchema, type Person, type PersonSource } from '
 
 /** One person as the API handed it out. */
 export type Parsed =
-  | { readonly kind: 'person'; readonly id: string; readonly person: Person }
-  | (ReadAnswer & { readonly kind: 'broken' })
+  { readonly kind: 'person'; readonly id: string; readonly person: Person } | (ReadAnswer & { readonly kind: 'broken' })
 
 /** Reads one person by itself; undefined for what bears no name, and so spoils the whole answer. */
 export function parsePerson(raw: unknown): Parsed | undefined {

@@ -43,7 +43,7 @@ export class Reader {
       responses = (await this.#client.batchGet(ids, personFields, signal)).responses ?? []
     } catch (error) {
       // Should one that is not there spoil the answer for all, each half is asked for by itself.
-      const refused = error instanceof RefusedError && [400, 404].includes(error.refusal.http)
+      const refused = error instanceof RefusedError && error.refusal.fromApi && [400, 404].includes(error.refusal.http)
       if (!refused) throw error
       const [only, ...rest] = ids
       if (only !== undefined && rest.length === 0) {

@@ -93,7 +93,14 @@ export const personSchema = personHeadSchema.extend({
     .optional(),
   organizations: z
     .array(
-      z.looseObject({ ...item, name: text, department: text, title: text, type: text, current: z.boolean().optional() }),
+      z.looseObject({
+        ...item,
+        name: text,
+        department: text,
+        title: text,
+        type: text,
+        current: z.boolean().optional(),
+      }),
     )
     .optional(),
   birthdays: z.array(z.looseObject({ ...item, date: dateSchema.optional(), text })).optional(),
@@ -103,9 +110,7 @@ export const personSchema = personHeadSchema.extend({
     .array(
       z.looseObject({
         ...item,
-        contactGroupMembership: z
-          .looseObject({ contactGroupId: text, contactGroupResourceName: text })
-          .optional(),
+        contactGroupMembership: z.looseObject({ contactGroupId: text, contactGroupResourceName: text }).optional(),
       }),
     )
     .optional(),

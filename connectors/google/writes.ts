@@ -128,8 +128,11 @@ export class Batch {
     } catch (error) {
       if (error instanceof RefusedError) {
         // Refused is refused whole: those that were not at fault are sent again without those that were.
-        return await this.#apart(items, error, (_, index) => error.refusal.contacts.get(String(index)), (part) =>
-          this.#sendCreates(part),
+        return await this.#apart(
+          items,
+          error,
+          (_, index) => error.refusal.contacts.get(String(index)),
+          (part) => this.#sendCreates(part),
         )
       }
       const failure = failureFrom(error)
@@ -232,8 +235,11 @@ export class Batch {
       results = (await client.batchUpdate(contacts as never, fields.join(','), mask, this.#signal)).updateResult ?? {}
     } catch (error) {
       if (!(error instanceof RefusedError)) return this.#failAll(requests, failureFrom(error))
-      return await this.#apart(items, error, ({ request }) => error.refusal.contacts.get(request.id), (part) =>
-        this.#sendUpdates(part),
+      return await this.#apart(
+        items,
+        error,
+        ({ request }) => error.refusal.contacts.get(request.id),
+        (part) => this.#sendUpdates(part),
       )
     }
     for (const { request } of items) {
@@ -325,7 +331,8 @@ export class Batch {
       const found = current.get(id)
       if (found?.kind === 'gone') this.#outcomes.set(ref, { ref, kind: 'deleted', id })
       else if (found?.kind === 'merged') this.#fail(ref, moved())
-      else if (found?.kind === 'person' && rev !== null && etagOf(found.person) !== etagIn(rev)) this.#fail(ref, moved())
+      else if (found?.kind === 'person' && rev !== null && etagOf(found.person) !== etagIn(rev))
+        this.#fail(ref, moved())
       else doomed.push(request)
     }
     const send = async (items: readonly DeleteRequest[]): Promise<void> => {
@@ -370,7 +377,11 @@ function failed(ref: string, failure: Failure): WriteOutcome {
 }
 
 function moved(): Failure {
-  return { kind: 'conflict', code: 'FAILED_PRECONDITION', message: 'The contact was changed in Google since it was read' }
+  return {
+    kind: 'conflict',
+    code: 'FAILED_PRECONDITION',
+    message: 'The contact was changed in Google since it was read',
+  }
 }
 
 function goneNow(): Failure {

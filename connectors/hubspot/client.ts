@@ -111,7 +111,14 @@ export class HubSpotClient {
   /** One page of all contacts, or of all archived ones; ids and times only. */
   async list(after: string | undefined, archived: boolean, limit: number, signal: AbortSignal | undefined) {
     return await this.#ask({ pattern: 'GET contacts', write: false, signal }, ListPage, (httpApi) =>
-      new BasicApi(this.#configuration(httpApi)).getPage(limit, after, ['hs_object_id'], undefined, undefined, archived),
+      new BasicApi(this.#configuration(httpApi)).getPage(
+        limit,
+        after,
+        ['hs_object_id'],
+        undefined,
+        undefined,
+        archived,
+      ),
     )
   }
 
@@ -145,7 +152,7 @@ export class HubSpotClient {
   /** One contact as it stands, whole and unread; null where HubSpot says that there is none. */
   async read(id: string, properties: readonly string[], signal: AbortSignal | undefined): Promise<unknown> {
     try {
-      const call = { pattern: 'GET contacts/{id}', write: false, signal }
+      const call = { pattern: 'GET contacts/{id}', write: false, single: true, signal }
       const { data } = await this.#ask(call, null, (httpApi) =>
         new BasicApi(this.#configuration(httpApi)).getById(id, [...properties], [...properties]),
       )
@@ -156,13 +163,19 @@ export class HubSpotClient {
     }
   }
 
-  async batchCreate(inputs: readonly { properties: { [name: string]: string }; objectWriteTraceId: string }[], signal: AbortSignal | undefined) {
+  async batchCreate(
+    inputs: readonly { properties: { [name: string]: string }; objectWriteTraceId: string }[],
+    signal: AbortSignal | undefined,
+  ) {
     return await this.#ask({ pattern: 'POST contacts/batch/create', write: true, signal }, BatchAnswer, (httpApi) =>
       new BatchApi(this.#configuration(httpApi)).create({ inputs: [...inputs] }),
     )
   }
 
-  async batchUpdate(inputs: readonly { id: string; properties: { [name: string]: string }; objectWriteTraceId: string }[], signal: AbortSignal | undefined) {
+  async batchUpdate(
+    inputs: readonly { id: string; properties: { [name: string]: string }; objectWriteTraceId: string }[],
+    signal: AbortSignal | undefined,
+  ) {
     return await this.#ask({ pattern: 'POST contacts/batch/update', write: true, signal }, BatchAnswer, (httpApi) =>
       new BatchApi(this.#configuration(httpApi)).update({ inputs: [...inputs] }),
     )
@@ -175,11 +188,17 @@ export class HubSpotClient {
   }
 
   async properties(signal: AbortSignal | undefined): Promise<Property[]> {
-    const { data } = await this.#ask({ pattern: 'GET properties/contacts', write: false, signal }, PropertyList, (httpApi) => {
-      // Each part of the official client has classes of its own for the same things.
-      const settings = { ...this.#settings(), httpApi } as unknown as Parameters<typeof createPropertiesConfiguration>[0]
-      return new CoreApi(createPropertiesConfiguration(settings)).getAll('contacts')
-    })
+    const { data } = await this.#ask(
+      { pattern: 'GET properties/contacts', write: false, signal },
+      PropertyList,
+      (httpApi) => {
+        // Each part of the official client has classes of its own for the same things.
+        const settings = { ...this.#settings(), httpApi } as unknown as Parameters<
+          typeof createPropertiesConfiguration
+        >[0]
+        return new CoreApi(createPropertiesConfiguration(settings)).getAll('contacts')
+      },
+    )
     return data.results
   }
 
@@ -196,7 +215,11 @@ export class HubSpotClient {
   }
 
   /** @throws FailureError for everything but an answer of the form asked for */
-  async #ask<T>(call: Call, form: z.ZodType<T> | null, run: (library: Library) => Promise<unknown>): Promise<Answer<T>> {
+  async #ask<T>(
+    call: Call,
+    form: z.ZodType<T> | null,
+    run: (library: Library) => Promise<unknown>,
+  ): Promise<Answer<T>> {
     let heard: { answer: HttpResponse; json: unknown } | undefined
     const library = wrapHttpLibrary({
       send: async (request: RequestContext) => {

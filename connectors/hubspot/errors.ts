@@ -6,6 +6,8 @@ import { ApiError } from './wire.ts'
 export interface Asked {
   readonly pattern: string
   readonly write: boolean
+  /** It asks for one record, by its id. */
+  readonly single?: boolean
 }
 
 /** HubSpot says since which day, not until when: an hour later it is asked again. */
@@ -70,17 +72,23 @@ export function failureOfAnswer(
         retryAfter_ms: Math.max(wait_ms ?? 0, LOCKED_PAUSE_MS),
       }
     case 404:
-      // Anything may answer 404, a gateway too; only HubSpot's own word counts as gone.
-      return error
-        ? { kind: 'gone', code, message: answered('it is not there') }
-        : { kind: 'transient', code, message: answered('something else than HubSpot answered') }
+      // Anything may answer 404: a gateway, or an API that is no more. Only HubSpot's own word on a record counts as gone (I5).
+      if (error && (asked.single === true || error.context?.['ids'] !== undefined))
+        return { kind: 'gone', code, message: answered('it is not there') }
+      return {
+        kind: 'permanent',
+        code,
+        message: answered('there is no such address'),
+        advice: 'Leave basePath: out of kith.yaml, unless a proxy of yours stands before HubSpot; then run: kith check',
+      }
     case 408:
     case 425:
       return { kind: 'transient', code, message: answered('not now'), ...wait }
   }
   if (status >= 500) {
     // A batch that HubSpot gave up on may be done in part.
-    if (asked.write) return { kind: 'uncertain', code, message: answered('HubSpot failed, and does not say how far it came') }
+    if (asked.write)
+      return { kind: 'uncertain', code, message: answered('HubSpot failed, and does not say how far it came') }
     return { kind: 'transient', code, message: answered('HubSpot failed'), ...wait }
   }
   return refusal(error, code)

@@ -86,7 +86,7 @@ export class Feed {
     const isWhole = newest.size < LIMITS.search_max || (oldest !== undefined && oldest.updatedAt < cursor.from_ms)
     if (isWhole) {
       const since = newest.seen.filter(({ updatedAt }) => updatedAt >= cursor.from_ms)
-      return yield await this.#end(cursor, since, newest, now_ms)
+      return yield await this.#end(cursor, since, newest, now_ms, newest.total)
     }
     yield* this.#catchUp(cursor, now_ms)
   }
@@ -136,11 +136,14 @@ export class Feed {
     let at_ms = cursor.from_ms
     const all: Seen[] = []
     for (;;) {
-      const found = await this.#search([{ propertyName: 'lastmodifieddate', operator: 'GTE', value: String(at_ms) }], 'lastmodifieddate')
+      const found = await this.#search(
+        [{ propertyName: 'lastmodifieddate', operator: 'GTE', value: String(at_ms) }],
+        'lastmodifieddate',
+      )
       const last = found.seen.at(-1)
       if (found.size < LIMITS.search_max || !last) {
         all.push(...found.seen)
-        yield await this.#end({ ...cursor, expected: null }, all, found, now_ms)
+        yield await this.#end({ ...cursor, expected: null }, all, found, now_ms, null)
         return
       }
       const stuck = last.updatedAt <= at_ms
@@ -171,18 +174,29 @@ export class Feed {
     }
   }
 
-  /** The last page of a pass: what is left to tell, what was archived, and where to go on. */
-  async #end(cursor: Cursor, since: readonly Seen[], found: SearchHits, now_ms: number): Promise<FeedPage> {
+  /**
+   * The last page of a pass: what is left to tell, what was archived, and where to go on.
+   * @param total how many contacts there are; null where the search was not for all of them
+   */
+  async #end(
+    cursor: Cursor,
+    since: readonly Seen[],
+    found: SearchHits,
+    now_ms: number,
+    total: number | null,
+  ): Promise<FeedPage> {
     const fresh = news(since, cursor.tail)
     const merged = fresh.flatMap(merges)
-    const created = fresh.filter(({ createdAt }) => createdAt >= cursor.from_ms).length
+    const created = fresh.filter(
+      ({ id, createdAt }) => createdAt >= cursor.from_ms && cursor.tail[id] === undefined,
+    ).length
     let expected = cursor.expected === null ? null : cursor.expected + created
     const adopts = expected === null
     // A merge takes two contacts and makes a third of them, or not, as the account is set: then the next pass counts anew.
     if (merged.length > 0) expected = null
     const sightings: Sighting[] = [...found.broken, ...fresh.map(hint), ...merged]
     let swept: { swept_ms: number; gone: { [id: string]: number } } = { swept_ms: cursor.swept_ms, gone: cursor.gone }
-    if (expected === null || expected !== found.total || now_ms - cursor.swept_ms > SWEEP_MAX_MS) {
+    if (expected === null || expected !== total || now_ms - cursor.swept_ms > SWEEP_MAX_MS) {
       const sweep = await this.#sweep(cursor, new Set(merged.map(({ id }) => id)))
       sightings.push(...sweep.sightings)
       swept = { swept_ms: now_ms, gone: sweep.gone }
@@ -192,9 +206,9 @@ export class Feed {
     const from_ms = now_ms - OVERLAP_MS
     const tail: { [id: string]: number } = {}
     for (const { id, updatedAt } of since) if (updatedAt >= from_ms) tail[id] = updatedAt
-    if (adopts && merged.length === 0) expected = found.total
+    if (adopts && merged.length === 0) expected = total
     if (Object.keys(tail).length > TAIL_MAX) expected = null
-    const count = judgeCount(expected, found.total, cursor, now_ms)
+    const count = judgeCount(expected, total, cursor, now_ms)
     const next: Cursor = { ...cursor, ...swept, ...count, from_ms, tail: capped(tail) }
     return { sightings, cursor: next }
   }
@@ -203,7 +217,10 @@ export class Feed {
    * What was archived since the last look. Each is asked for before it is believed: one that was merged is archived too, and
    * one that people took back is there again (I5).
    */
-  async #sweep(cursor: Cursor, merged: ReadonlySet<string>): Promise<{ sightings: Sighting[]; gone: { [id: string]: number } }> {
+  async #sweep(
+    cursor: Cursor,
+    merged: ReadonlySet<string>,
+  ): Promise<{ sightings: Sighting[]; gone: { [id: string]: number } }> {
     const since_ms = cursor.swept_ms - OVERLAP_MS
     const gone: { [id: string]: number } = {}
     const unknown: string[] = []
@@ -243,11 +260,11 @@ export class Feed {
 /** Whether the contacts add up; where they long have not, all must be listed (a GDPR delete leaves no trace, nor does a restore). */
 function judgeCount(
   expected: number | null,
-  total: number,
+  total: number | null,
   { doubt_ms, owed }: Cursor,
   now_ms: number,
 ): Pick<Cursor, 'expected' | 'doubt_ms' | 'owed'> {
-  if (expected === null || expected === total) return { expected, doubt_ms: null, owed }
+  if (expected === null || total === null || expected === total) return { expected, doubt_ms: null, owed }
   const since_ms = doubt_ms ?? now_ms
   if (now_ms - since_ms < DOUBT_MAX_MS) return { expected, doubt_ms: since_ms, owed }
   return { expected: total, doubt_ms: null, owed: true }
@@ -283,8 +300,13 @@ function readHeads(results: readonly unknown[]): { seen: Seen[]; broken: Sightin
       continue
     }
     const id = z.object({ id: z.string().min(1) }).safeParse(result)
-    if (!id.success) throw new FailureError({ kind: 'transient', code: 'MALFORMED', message: 'HubSpot lists a contact without an id' })
-    const failure = { kind: 'permanent' as const, code: 'MALFORMED', message: 'HubSpot lists a contact without its times' }
+    if (!id.success)
+      throw new FailureError({ kind: 'transient', code: 'MALFORMED', message: 'HubSpot lists a contact without an id' })
+    const failure = {
+      kind: 'permanent' as const,
+      code: 'MALFORMED',
+      message: 'HubSpot lists a contact without its times',
+    }
     broken.push({ kind: 'broken', id: id.data.id, rev: null, failure })
   }
   return { seen, broken }

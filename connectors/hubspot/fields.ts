@@ -3,7 +3,7 @@ import type { AppField, AppRecord } from '../../engine/core/ports/connector.ts'
 import type { Contact, Property } from './wire.ts'
 
 /**
- * All addresses of a contact as one set: the primary one (`email`, preferred) and the others (`hs_additional_emails`). Property
+ * All addresses of a contact as one list: the primary one (`email`) first, then the others (`hs_additional_emails`). Property
  * names have no dots, so that no account can have one of this name.
  */
 export const EMAILS = 'email.all'
@@ -18,7 +18,8 @@ export const KEY_PROPERTY = 'kith_key'
 const LENGTH_MAX = 65_536
 
 /** Consent is not written as if it were a field like others: what HubSpot lets the API write of it stays read-only here. */
-const CONSENT = /^(hs_email_optout|hs_email_bounce|hs_legal_basis$|hs_marketable_|hs_emailconfirmationstatus$|hs_whatsapp_|hs_sms_)/
+const CONSENT =
+  /^(hs_email_optout|hs_email_bounce|hs_legal_basis$|hs_marketable_|hs_emailconfirmationstatus$|hs_whatsapp_|hs_sms_)/
 
 /** The time of the contact itself, which changes with every change: it is in the revision. */
 const NOT_A_FIELD = new Set(['lastmodifieddate', 'hs_lastmodifieddate'])
@@ -50,7 +51,12 @@ export class ContactFields {
   /** As `kith check` and `kith fields` list them. */
   appFields(): AppField[] {
     const fields = [...this.properties.values()].map((property) => this.#appField(property))
-    const all: AppField = { name: EMAILS, label: 'E-mail, primary and additional', type: 'set of e-mails', writable: true }
+    const all: AppField = {
+      name: EMAILS,
+      label: 'E-mail, primary and additional',
+      type: 'list of e-mails',
+      writable: true,
+    }
     return this.properties.has(PRIMARY) ? [all, ...fields] : fields
   }
 
@@ -108,15 +114,15 @@ function valueOf(contact: Contact, name: string): Json {
 function emailsOf(contact: Contact): Json {
   const primary = contact.properties[PRIMARY] ?? ''
   const others = listOf(contact.properties[ADDITIONAL])
-  const all = [
-    ...(primary === '' ? [] : [{ value: primary, pref: true }]),
-    ...others.filter((other) => !same(other, primary)).map((value) => ({ value, pref: false })),
-  ]
+  const all = [...(primary === '' ? [] : [primary]), ...others.filter((other) => !same(other, primary))]
   return all.length === 0 ? null : all
 }
 
 /** The ids that were merged into this contact, its own left out. */
-export function mergedIds(contact: { readonly id: string; readonly properties: { readonly [name: string]: string | null } }): string[] {
+export function mergedIds(contact: {
+  readonly id: string
+  readonly properties: { readonly [name: string]: string | null }
+}): string[] {
   return listOf(contact.properties[MERGED]).filter((id) => id !== contact.id)
 }
 
@@ -143,24 +149,18 @@ function textOf(value: Json): string {
 }
 
 function addressesFrom(value: Json, account: ContactFields | null): { [name: string]: string } {
-  const elements = addressesIn(value)
-  const primary = elements.find(({ pref }) => pref) ?? elements[0]
-  const others = elements.filter((element) => element !== primary).map((element) => element.value)
+  const [primary = '', ...others] = addressesIn(value)
   return {
-    [PRIMARY]: primary?.value ?? '',
+    [PRIMARY]: primary,
     ...(account?.writesAdditional === false ? {} : { [ADDITIONAL]: others.join(';') }),
   }
 }
 
-function addressesIn(value: Json): { value: string; pref: boolean }[] {
-  const items = Array.isArray(value) ? value : [value]
-  return items.flatMap((item) => {
-    if (typeof item === 'string') return item.trim() === '' ? [] : [{ value: item.trim(), pref: false }]
-    if (typeof item !== 'object' || item === null || Array.isArray(item)) return []
-    const address = item['value']
-    return typeof address === 'string' && address.trim() !== ''
-      ? [{ value: address.trim(), pref: item['pref'] === true }]
-      : []
+/** The addresses in a list of texts, or of `{ value }`. */
+function addressesIn(value: Json): string[] {
+  return (Array.isArray(value) ? value : [value]).flatMap((item) => {
+    const address = typeof item === 'object' && item !== null && !Array.isArray(item) ? item['value'] : item
+    return typeof address === 'string' && address.trim() !== '' ? [address.trim()] : []
   })
 }
 

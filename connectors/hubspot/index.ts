@@ -75,7 +75,11 @@ export const hubspot: App<HubSpotOptions> = {
   },
 }
 
-export function connectHubSpot(options: HubSpotOptions, context: ConnectContext, tuning: Tuning = {}): HubSpotConnector {
+export function connectHubSpot(
+  options: HubSpotOptions,
+  context: ConnectContext,
+  tuning: Tuning = {},
+): HubSpotConnector {
   return new HubSpotConnector(options, context, tuning)
 }
 
@@ -107,7 +111,10 @@ export class HubSpotConnector implements Connector {
   async check(signal?: AbortSignal): Promise<ConnectionReport> {
     this.#account = undefined
     const account = await this.#describe(signal)
-    const { data } = await this.#client.search({ limit: 1, properties: ['hs_object_id'], filterGroups: [], sorts: [] }, signal)
+    const { data } = await this.#client.search(
+      { limit: 1, properties: ['hs_object_id'], filterGroups: [], sorts: [] },
+      signal,
+    )
     const custom = account.hasKey
       ? []
       : [
@@ -149,7 +156,9 @@ export class HubSpotConnector implements Connector {
     if (address !== undefined) return records(await this.#reader.byValue('email', [address], signal))
     const found = await this.#searchFor(create.fields, account, signal)
     if (found.length > 0 || this.#searchLag_ms === 0) return found
-    await sleep(this.#searchLag_ms, undefined, { signal: AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]) })
+    await sleep(this.#searchLag_ms, undefined, {
+      signal: AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]),
+    })
     return await this.#searchFor(create.fields, account, signal)
   }
 
@@ -166,7 +175,12 @@ export class HubSpotConnector implements Connector {
       .slice(0, SEARCH_FILTERS_MAX)
       .map(([propertyName, value]) => ({ propertyName, operator: 'EQ', value }))
     if (filters.length === 0) return []
-    const request = { filterGroups: [{ filters: filters as never[] }], properties: ['hs_object_id'], limit: 10, sorts: [] }
+    const request = {
+      filterGroups: [{ filters: filters as never[] }],
+      properties: ['hs_object_id'],
+      limit: 10,
+      sorts: [],
+    }
     const { data } = await this.#client.search(request, signal)
     const ids = data.results.flatMap((result) => z.object({ id: z.string() }).safeParse(result).data?.id ?? [])
     if (ids.length === 0) return []

@@ -67,7 +67,8 @@ export class Reader {
     const contact = await this.#client.read(id, propertiesFor(fields), signal)
     if (contact === null) return { kind: 'gone', id }
     const answer = answerFrom(contact, fields)
-    if (!answer) throw new FailureError({ kind: 'transient', code: 'MALFORMED', message: 'HubSpot answered without a contact' })
+    if (!answer)
+      throw new FailureError({ kind: 'transient', code: 'MALFORMED', message: 'HubSpot answered without a contact' })
     const into = answer.kind === 'record' ? answer.record.id : answer.id
     return into === id ? answer : { kind: 'merged', id, into }
   }
@@ -81,7 +82,10 @@ function notFound({ errors }: BatchAnswer): string[] {
 }
 
 /** null for what has not even an id. */
-function answerFrom(result: unknown, fields: readonly string[]): Exclude<ReadAnswer, { kind: 'gone' | 'merged' }> | null {
+function answerFrom(
+  result: unknown,
+  fields: readonly string[],
+): Exclude<ReadAnswer, { kind: 'gone' | 'merged' }> | null {
   const contact = Contact.safeParse(result)
   if (contact.success) return { kind: 'record', record: recordFrom(contact.data, fields) }
   const head = Head.safeParse(result)

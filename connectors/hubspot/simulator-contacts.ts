@@ -45,7 +45,11 @@ export interface ChangeEvent {
   readonly objectId: number
   readonly propertyName?: string
   readonly propertyValue?: string
-  readonly merge?: { readonly primaryObjectId: number; readonly mergedObjectIds: readonly number[]; readonly newObjectId: number }
+  readonly merge?: {
+    readonly primaryObjectId: number
+    readonly mergedObjectIds: readonly number[]
+    readonly newObjectId: number
+  }
 }
 
 const text = (name: string, label: string, more: Partial<SimulatedProperty> = {}): SimulatedProperty => ({
@@ -55,7 +59,8 @@ const text = (name: string, label: string, more: Partial<SimulatedProperty> = {}
   fieldType: 'text',
   ...more,
 })
-const listed = (...values: string[]) => values.map((label) => ({ label, value: label.toLowerCase().replaceAll(' ', '') }))
+const listed = (...values: string[]) =>
+  values.map((label) => ({ label, value: label.toLowerCase().replaceAll(' ', '') }))
 
 export const STANDARD_PROPERTIES: readonly SimulatedProperty[] = [
   text('email', 'Email'),
@@ -81,7 +86,11 @@ export const STANDARD_PROPERTIES: readonly SimulatedProperty[] = [
     fieldType: 'radio',
     options: listed('Subscriber', 'Lead', 'Opportunity', 'Customer'),
   }),
-  text('hs_email_optout', 'Unsubscribed from all email', { type: 'bool', fieldType: 'booleancheckbox', readOnly: true }),
+  text('hs_email_optout', 'Unsubscribed from all email', {
+    type: 'bool',
+    fieldType: 'booleancheckbox',
+    readOnly: true,
+  }),
   text('hs_object_id', 'Record ID', { type: 'number', fieldType: 'number', readOnly: true }),
   text('hs_merged_object_ids', 'Merged object IDs', { type: 'enumeration', fieldType: 'checkbox', readOnly: true }),
   text('createdate', 'Create Date', { type: 'datetime', fieldType: 'date', readOnly: true }),
@@ -104,6 +113,9 @@ export class SimulatedContacts {
   /** What the search knows: it is told late, in the order of the changes. */
   readonly #index = new Map<string, SimulatedContact>()
   #pending: { at_ms: number; id: string; copy: SimulatedContact | null }[] = []
+  #sorted: readonly SimulatedContact[] = []
+  /** Who was last given each unique value. */
+  readonly #holders = new Map<string, SimulatedContact>()
   #clock_ms = 0
   #nextId = 101
   onChange: ((event: ChangeEvent) => void) | undefined
@@ -142,30 +154,48 @@ export class SimulatedContacts {
     return contact?.archivedAt_ms === null ? contact : undefined
   }
 
+  /** The contact that people see which holds a unique value, or an e-mail address. */
   byValue(idProperty: string, value: string): SimulatedContact | undefined {
-    if (idProperty === 'email') {
-      const wanted = value.trim().toLowerCase()
-      return this.live().find((contact) => addressesOf(contact.properties).includes(wanted))
-    }
-    return this.live().find((contact) => contact.properties.get(idProperty) === value)
+    const wanted = idProperty === 'email' ? value.trim().toLowerCase() : value
+    const holder = this.#holders.get(`${idProperty} ${wanted}`)
+    if (!holder || holder.archivedAt_ms !== null || holder.mergedInto !== null || !this.#all.has(holder.id))
+      return undefined
+    const holds = this.#unique(holder.properties).includes(`${idProperty} ${wanted}`)
+    return holds ? holder : undefined
   }
 
-  /** What the search shows by now. */
-  indexed(): SimulatedContact[] {
+  /** What of these no two contacts may have. */
+  #unique(properties: ReadonlyMap<string, string>): string[] {
+    const own = [...properties].filter(([name]) => this.properties.get(name)?.unique === true)
+    return [
+      ...addressesOf(properties).map((address) => `email ${address}`),
+      ...own.map(([name, value]) => `${name} ${value}`),
+    ]
+  }
+
+  /** What the search shows by now, the latest change last. */
+  indexed(): readonly SimulatedContact[] {
     const due = this.#pending.filter(({ at_ms }) => at_ms <= this.now_ms)
+    if (due.length === 0) return this.#sorted
     this.#pending = this.#pending.filter(({ at_ms }) => at_ms > this.now_ms)
     for (const { id, copy } of due) {
+      // At the end of the map, so that it all but has the order of the changes.
+      this.#index.delete(id)
       if (copy) this.#index.set(id, copy)
-      else this.#index.delete(id)
     }
-    return [...this.#index.values()]
+    this.#sorted = [...this.#index.values()].sort((a, b) => a.updatedAt_ms - b.updatedAt_ms)
+    return this.#sorted
   }
 
   /** @returns the contact, or why there is none */
   create(given: { readonly [name: string]: string }, sourceType: string): SimulatedContact | Refusal {
     const properties = normalised(given)
     if (!['email', 'firstname', 'lastname'].some((name) => (properties[name] ?? '') !== ''))
-      return { status: 400, category: 'VALIDATION_ERROR', message: 'At least one of email, firstname or lastname is needed' }
+      return {
+        status: 400,
+        category: 'VALIDATION_ERROR',
+        message: 'At least one of email, firstname or lastname is needed',
+      }
     const refusal = this.#refusal(properties, undefined)
     if (refusal) return refusal
     const now_ms = this.#tick()
@@ -256,7 +286,12 @@ export class SimulatedContacts {
     const merged = [...earlier, ...losers.map(({ id }) => id)].filter((id) => id !== '')
     const [email = '', ...others] = addresses
     this.#all.set(stands.id, stands)
-    const system = { hs_object_id: stands.id, hs_merged_object_ids: merged.join(';'), email, hs_additional_emails: others.join(';') }
+    const system = {
+      hs_object_id: stands.id,
+      hs_merged_object_ids: merged.join(';'),
+      email,
+      hs_additional_emails: others.join(';'),
+    }
     this.#set(stands, system, now_ms, 'MERGE_OBJECTS')
     stands.updatedAt_ms = now_ms
     for (const loser of losers) {
@@ -285,13 +320,19 @@ export class SimulatedContacts {
     this.#touched(contact)
   }
 
-  #set(contact: SimulatedContact, properties: { readonly [name: string]: string }, now_ms: number, sourceType: string): void {
+  #set(
+    contact: SimulatedContact,
+    properties: { readonly [name: string]: string },
+    now_ms: number,
+    sourceType: string,
+  ): void {
     for (const [name, value] of Object.entries(properties)) {
       if (value === '') contact.properties.delete(name)
       else contact.properties.set(name, value)
       const version = { value, timestamp: new Date(now_ms).toISOString(), sourceType }
       contact.history.set(name, [version, ...(contact.history.get(name) ?? [])])
     }
+    for (const value of this.#unique(contact.properties)) this.#holders.set(value, contact)
   }
 
   #touched(contact: SimulatedContact): void {
@@ -303,7 +344,10 @@ export class SimulatedContacts {
     this.#pending.push({ at_ms: this.now_ms + this.#options.searchLag_ms, id: contact.id, copy: null })
   }
 
-  #refusal(properties: { readonly [name: string]: string }, contact: SimulatedContact | undefined): Refusal | undefined {
+  #refusal(
+    properties: { readonly [name: string]: string },
+    contact: SimulatedContact | undefined,
+  ): Refusal | undefined {
     const problems = Object.entries(properties).flatMap(([name, value]) => {
       const error = this.#wrong(name, value)
       return error === undefined ? [] : [{ isValid: false, message: `${value} was refused`, error, name }]
@@ -366,5 +410,7 @@ function normalised(given: { readonly [name: string]: string }): { [name: string
 
 function addressesOf(properties: ReadonlyMap<string, string>): string[] {
   const others = (properties.get('hs_additional_emails') ?? '').split(';')
-  return [properties.get('email') ?? '', ...others].map((address) => address.trim().toLowerCase()).filter((address) => address !== '')
+  return [properties.get('email') ?? '', ...others]
+    .map((address) => address.trim().toLowerCase())
+    .filter((address) => address !== '')
 }

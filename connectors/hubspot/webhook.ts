@@ -61,7 +61,8 @@ function whyForged({ method, url, headers, body }: HookRequest, secret: string, 
   const timestamp = headers['x-hubspot-request-timestamp']
   if (given === undefined || timestamp === undefined) return 'it has no signature of version 3'
   if (!/^\d{1,16}$/.test(timestamp)) return 'its timestamp cannot be read'
-  if (Math.abs(now_ms - Number(timestamp)) > WINDOW_MS) return 'it was signed more than five minutes ago, or ahead of time'
+  if (Math.abs(now_ms - Number(timestamp)) > WINDOW_MS)
+    return 'it was signed more than five minutes ago, or ahead of time'
   const signed = createHmac('sha256', secret)
     .update(`${method.toUpperCase()}${unescaped(url)}`)
     .update(body)

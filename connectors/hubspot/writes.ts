@@ -61,7 +61,12 @@ export class Batch {
   async #archive(requests: readonly DeleteRequest[]): Promise<WriteOutcome[]> {
     if (requests.length === 0) return []
     try {
-      await this.#send(() => this.#parts.client.batchArchive(requests.map(({ id }) => id), this.#signal))
+      await this.#send(() =>
+        this.#parts.client.batchArchive(
+          requests.map(({ id }) => id),
+          this.#signal,
+        ),
+      )
       return requests.map(({ ref, id }) => ({ ref, kind: 'deleted', id }))
     } catch (error) {
       return this.#failedWhole(requests, error)
@@ -244,4 +249,3 @@ function lostTrack(): Failure {
 function moved(): Failure {
   return { kind: 'conflict', code: 'MERGED', message: 'The contact was merged into another one in HubSpot' }
 }
-

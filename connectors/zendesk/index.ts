@@ -105,7 +105,7 @@ export class Zendesk implements Connector {
   readonly #pollPauses_ms: readonly number[]
 
   constructor(options: ZendeskOptions, context: ConnectContext, tuning: ZendeskTuning) {
-    const { pacer = pacerOf(REQUESTS_MAX), exports = pacerOf(EXPORTS_MAX), ...rest } = tuning
+    const { pacer = context.pacer ?? pacerOf(REQUESTS_MAX), exports = pacerOf(EXPORTS_MAX), ...rest } = tuning
     const { pollPauses_ms = POLL_PAUSES_MS, ...http } = rest
     this.#options = options
     this.#pollPauses_ms = pollPauses_ms

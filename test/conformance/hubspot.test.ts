@@ -34,10 +34,7 @@ function sample(n: number): JsonObject {
     jobtitle: `No. ${n} "quoted"`,
     message: n % 4 === 2 ? 'two\nlines' : null,
     phone: n % 2 === 0 ? `+49 30 ${1000000 + n}` : null,
-    'email.all': [
-      { value: `person.${n}@example.org`, pref: true },
-      ...(n % 3 === 0 ? [{ value: `p${n}@example.net`, pref: false }] : []),
-    ],
+    'email.all': [`person.${n}@example.org`, ...(n % 3 === 0 ? [`p${n}@example.net`] : [])],
   }
 }
 
@@ -53,10 +50,10 @@ function typed(fields: JsonObject): { [name: string]: string } {
   return Object.fromEntries(
     Object.entries(fields).flatMap(([name, value]): [string, string][] => {
       if (name !== 'email.all') return [[name, text(value)]]
-      const addresses = (value as { value: string }[]).map((element) => element.value)
+      const [primary = '', ...others] = value as string[]
       return [
-        ['email', addresses[0] ?? ''],
-        ['hs_additional_emails', addresses.slice(1).join(';')],
+        ['email', primary],
+        ['hs_additional_emails', others.join(';')],
       ]
     }),
   )
@@ -101,7 +98,8 @@ async function start(options: Partial<SimulatorOptions>): Promise<World> {
         return () => contacts.breakContact(id, false)
       },
     },
-    clear: () => void Object.assign(faults, { lostAnswers: 0, fail: null, cut: null, tokenRevoked: false, partial: false }),
+    clear: () =>
+      void Object.assign(faults, { lostAnswers: 0, fail: null, cut: null, tokenRevoked: false, partial: false }),
     // The account's clock runs ahead where many changes come in one millisecond.
     settle: () => void (ahead_ms += 2 * (options.searchLag_ms ?? 0)),
     calls: () => simulator.requests.length,
@@ -130,7 +128,7 @@ for (const [name, options] of accounts) {
     editable: 'jobtitle',
     bystander: 'firstname',
     multiline: 'message',
-    refused: () => ({ ...sample(1), 'email.all': [{ value: 'no address at all', pref: true }], jobtitle: 'a private word' }),
+    refused: () => ({ ...sample(1), 'email.all': ['no address at all'], jobtitle: 'a private word' }),
     merges: true,
     unique: true,
     many: 250,

@@ -137,8 +137,7 @@ test(
     const settled = (): boolean => agreed() && sheet.all().size === humans.people
     endings.push(() => humans.rest())
 
-    humans.begin()
-    for (let round = 0; round < KILLS; round++) {
+    const killOnce = async (): Promise<void> => {
       const daemon = start('start')
       // Sometimes in the middle of its start, mostly at work.
       if (random() < 0.75) await daemon.says('"started"')
@@ -147,6 +146,16 @@ test(
       await daemon.kill('SIGKILL')
       await databaseGone(database)
     }
+
+    // First without edits: what a record says at its first reading is weighed by its time, and a sheet's is that of its file.
+    const kills_first = Math.ceil(KILLS / 4)
+    for (let round = 0; round < kills_first; round++) await killOnce()
+    const beginner = start('start')
+    await until(settled, 'a first agreement', AGREE_MS)
+    await beginner.kill('SIGKILL')
+
+    humans.begin()
+    for (let round = kills_first; round < KILLS; round++) await killOnce()
 
     // Once more, with two workers beside it, one of which is killed as well.
     const daemon = start('start')
@@ -178,21 +187,30 @@ test(
       const values = new Set(
         (await household.store.log({ limit: 1_000_000 })).flatMap(({ before, after }) => [before, after]),
       )
+      const story = async (who: Contact, field: ScalarField): Promise<string> => {
+        const [person] = await household.store.searchPeople(emailOf(who), 1)
+        const cell = field === 'family' ? 'name.family' : field
+        const log = await household.store.log({ personId: person?.id ?? '', cell, limit: 20 })
+        const lines = log.map(({ kind, before, after, stamp, rule, heard_ms }) =>
+          [heard_ms, kind, JSON.stringify(before), '->', JSON.stringify(after), stamp.at, stamp.by, rule].join(' '),
+        )
+        const sent = (await household.store.deliveries(person?.id ?? '', 30)).map(
+          ({ connection, op, fields, settled_ms, attempts }) =>
+            [settled_ms, op, connection, JSON.stringify(fields), `attempt ${attempts}`].join(' '),
+        )
+        return [`"${who[field]}" stands`, ...[...lines, ...sent].sort()].join('\n')
+      }
       let overwritten = 0
       for (const who of all) {
         for (const [place, field] of Object.entries(OWN)) {
           const last = humans.typedInto(emailOf(who), field).get(place)
-          if (last !== undefined && who[field] !== last && !values.has(last)) overwritten++
-          else if (last !== undefined) expect(who).toMatchObject({ emails: who.emails, [field]: last })
+          if (last === undefined || who[field] === last) continue
+          if (values.has(last)) throw new Error(`"${last}" was heard, and does not stand: ${await story(who, field)}`)
+          overwritten++
         }
         const shared = [...humans.typedInto(emailOf(who), SHARED).values()]
-        if (shared.length > 0 && !shared.includes(who[SHARED])) {
-          const [person] = await household.store.searchPeople(emailOf(who), 1)
-          const log = await household.store.log({ personId: person?.id ?? '', cell: 'name.family', limit: 100 })
-          throw new Error(
-            `"${who[SHARED]}" stands, and last typed was ${shared.join(', ')}:\n${JSON.stringify(log, null, 1)}`,
-          )
-        }
+        if (shared.length > 0 && !shared.includes(who[SHARED]))
+          throw new Error(`last typed was ${shared.join(', ')}: ${await story(who, SHARED)}`)
         overwritten += shared.filter((value) => value !== who[SHARED] && !values.has(value)).length
       }
       // A file has no preconditions: between Kith's last look at it and its rename lies the time of two system calls, and one

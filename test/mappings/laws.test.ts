@@ -138,6 +138,25 @@ const LISTS: { readonly [name: string]: fc.Arbitrary<Json> } = {
   tags: elements(text),
 }
 
+const parts = (...names: string[]): fc.Arbitrary<Json> =>
+  fc.oneof(
+    fc.constant(null),
+    fc.record(Object.fromEntries(names.map((name) => [name, text])), { requiredKeys: [] }),
+  ) as fc.Arbitrary<Json>
+const GOOGLE: { readonly [name: string]: fc.Arbitrary<Json> } = {
+  names: parts('givenName', 'familyName', 'middleName', 'honorificPrefix', 'honorificSuffix'),
+  organizations: parts('name', 'department', 'title'),
+  emailAddresses: elements(email),
+  phoneNumbers: elements(phone),
+  addresses: elements(address),
+  urls: elements(valueOf.url),
+  memberships: fc.oneof(fc.constant(null), fc.array(text, { maxLength: 4 })) as fc.Arbitrary<Json>,
+}
+
+const HUBSPOT: { readonly [name: string]: fc.Arbitrary<Json> } = {
+  'email.all': fc.oneof(fc.constant(null), fc.array(email, { maxLength: 4 })) as fc.Arbitrary<Json>,
+}
+
 interface Account {
   readonly name: string
   readonly app: string
@@ -153,6 +172,25 @@ const ACCOUNTS: readonly Account[] = [
     app,
     fields: headers('FN|N|NICKNAME|TITLE|ROLE|NOTE|UID|ORG|BDAY|EMAIL|TEL|URL|ADR|CATEGORIES'),
   })),
+  {
+    name: 'google by default',
+    app: 'google',
+    fields: headers(
+      'names|nicknames|emailAddresses|phoneNumbers|addresses|organizations|birthdays|urls|biographies|memberships|userDefined',
+    ),
+  },
+  {
+    name: 'hubspot by default',
+    app: 'hubspot',
+    fields: headers(
+      'salutation|firstname|lastname|company|jobtitle|date_of_birth|email.all|phone|mobilephone|address|city|state|zip|country|website',
+    ),
+  },
+  {
+    name: 'zendesk by default',
+    app: 'zendesk',
+    fields: headers('name|emails|phones|notes|organization|external_id|tags'),
+  },
   {
     name: 'memory by default',
     app: 'memory',
@@ -216,7 +254,7 @@ function lensFor({ app, fields, own }: Account): Lens {
 
 /** Records of the account, with a field that no one maps and fields that are absent. */
 function recordOf(lens: Lens, account: Account): fc.Arbitrary<JsonObject> {
-  const shapes = account.app === 'memory' ? LISTS : account.app === 'csv' ? {} : VCARD
+  const shapes = { memory: LISTS, zendesk: LISTS, csv: {}, hubspot: HUBSPOT, google: GOOGLE }[account.app] ?? VCARD
   const names = [...new Set([...lens.appFields, ...account.fields.map(({ name }) => name)])]
   return fc.record(
     Object.fromEntries([...names.map((name) => [name, shapes[name] ?? text]), ['X-OTHER', text]]) as {
@@ -227,7 +265,7 @@ function recordOf(lens: Lens, account: Account): fc.Arbitrary<JsonObject> {
 }
 
 test('every app with a default mapping is put to the laws', () => {
-  expect(appsWithDefaultMapping()).toEqual(['carddav', 'csv', 'memory', 'vdir'])
+  expect(appsWithDefaultMapping()).toEqual(['carddav', 'csv', 'google', 'hubspot', 'memory', 'vdir', 'zendesk'])
   expect(new Set(ACCOUNTS.filter(({ own }) => own === undefined).map(({ app }) => app))).toEqual(
     new Set(appsWithDefaultMapping()),
   )

@@ -250,7 +250,9 @@ describe('a mapping of the user beside the default one', () => {
   })
 
   test('an app without a default mapping is named with those that have one', () => {
-    expect(() => mappingFor('fax')).toThrow('no default mapping for fax; there are some for carddav, csv, memory, vdir')
+    expect(() => mappingFor('fax')).toThrow(
+      'no default mapping for fax; there are some for carddav, csv, google, hubspot, memory, vdir, zendesk',
+    )
   })
 })
 

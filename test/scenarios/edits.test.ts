@@ -13,7 +13,6 @@ describe('people edit in several places between two passes', () => {
   beforeEach(async () => {
     world = await threePlaces({ sheet: [ADA], phone: [GRACE] })
     await world.home.syncApproved()
-    expect(standing(world.home.places).map((all) => all.length)).toEqual([2, 2, 2])
   })
   afterEach(() => world.close())
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { parse } from 'csv-parse/sync'
 import { stringify } from 'csv-stringify/sync'
-import { digitsOf, nameOf, readVcard } from '../support/contacts.ts'
+import { digitsOf, nameOf, readVcard, type Contact } from '../support/contacts.ts'
 import { TestHousehold } from '../support/household.ts'
 import { Book, Folder, type Place } from '../support/places.ts'
 import { hasRadicale, startRadicale } from '../support/radicale.ts'
@@ -78,11 +78,34 @@ function rowsOf(path: string): { [column: string]: string }[] {
 suite(`real exports of phones and programs go from a folder to CardDAV to a sheet, and back${note}`, () => {
   const withRadicale = hasRadicale ? test : test.skip
   const why = hasRadicale ? '' : ' (skipped: the program radicale is not installed)'
-  test('over the CardDAV simulator', () => thereAndBack(simulated), 60_000)
-  withRadicale(`over a real Radicale${why}`, () => thereAndBack(real), 60_000)
+  test('over the CardDAV simulator', async () => expect(await thereAndBack(simulated)).toBeGreaterThan(8), 60_000)
+  withRadicale(`over a real Radicale${why}`, async () => expect(await thereAndBack(real)).toBeGreaterThan(8), 60_000)
 })
 
-async function thereAndBack(open: () => Promise<Server>): Promise<void> {
+function plain(text: string): string {
+  return text.replaceAll('\r\n', '\n').trim()
+}
+
+/** What cards say of those who have an address, in one order; a number that stands there twice is one number. */
+function said(cards: readonly Contact[]): string[] {
+  return cards
+    .filter(({ emails }) => emails.length > 0)
+    .map(({ given, family, organisation, title, emails, phones, note }) =>
+      JSON.stringify([
+        given,
+        family,
+        organisation,
+        title,
+        plain(note),
+        emails.toSorted(),
+        [...new Set(phones.map(digitsOf))].sort(),
+      ]),
+    )
+    .sort()
+}
+
+/** @returns how many cards went there and back */
+async function thereAndBack(open: () => Promise<Server>): Promise<number> {
   const dir = TestHousehold.folder()
   const phone = new Folder('phone', join(dir, 'phone'))
   const originals = exported()
@@ -118,22 +141,22 @@ async function thereAndBack(open: () => Promise<Server>): Promise<void> {
     const copies = (await server.texts()).map(readVcard)
     const rows = rowsOf(path)
     expect([copies.length, rows.length]).toEqual([linked.length, linked.length])
-    for (const id of linked) {
-      const who = readVcard(readFileSync(join(phone.path, id), 'utf8'))
-      const [email] = who.emails
+    const files = linked.map((id) => readVcard(readFileSync(join(phone.path, id), 'utf8')))
+    expect(said(copies)).toEqual(said(files))
+    for (const { emails, title, note } of files) {
+      const [email] = emails
       if (email === undefined) continue
-      const copy = copies.find(({ emails }) => emails.includes(email))
-      expect(copy).toMatchObject({ given: who.given, family: who.family, title: who.title, emails: who.emails })
-      // A number that stands there twice is one number.
-      expect(new Set(copy?.phones.map(digitsOf))).toEqual(new Set(who.phones.map(digitsOf)))
-      const row = rows.find((each) => EMAILS.some((column) => each[column] === email))
-      expect(row).toMatchObject({ 'Job Title': who.title, Notes: who.note })
+      const same = rows.filter((row) => EMAILS.some((column) => row[column] === email))
+      expect(same.map((row) => [row['Job Title'], plain(row['Notes'] ?? '')])).toContainEqual([title, plain(note)])
     }
     for (const id of originals.keys()) expect({ id, text: bytes(id) }).toEqual({ id, text: originals.get(id) })
 
     // And back: edits in the sheet reach the files, and nothing else in the files moves.
     const edited = rows.map((row, index) => ({ ...row, 'Job Title': `Title ${index}` }))
-    writeFileSync(path, stringify(edited, { header: true, bom: true, record_delimiter: 'windows' }))
+    writeFileSync(
+      path,
+      stringify(edited, { header: true, bom: true, record_delimiter: 'windows', quoted_string: true }),
+    )
     await home.sync()
     const titles = linked.map((id) => readVcard(readFileSync(join(phone.path, id), 'utf8')).title)
     expect(titles.sort()).toEqual(edited.map((row) => row['Job Title']).sort())
@@ -143,6 +166,7 @@ async function thereAndBack(open: () => Promise<Server>): Promise<void> {
       expect({ id, lines: unmapped(bytes(id)) }).toEqual({ id, lines: unmapped(originals.get(id) as string) })
     for (const id of waiting) expect({ id, text: bytes(id) }).toEqual({ id, text: originals.get(id) })
     expect(await home.plan()).toEqual([])
+    return linked.length
   } finally {
     await home.close()
     await server.close()

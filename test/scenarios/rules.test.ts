@@ -63,7 +63,7 @@ describe('policies', () => {
     await world.home.sync()
     expect(titles(world)).toEqual(['Countess', 'Countess', 'Countess'])
     const lost = (await world.home.log()).filter(({ kind, cell }) => kind === 'lost' && cell === 'title')
-    expect(lost.map(({ after }) => after).sort()).toEqual(['Programmer', 'Reader'])
+    expect(lost.map(({ after }) => String(after)).toSorted()).toEqual(['Programmer', 'Reader'])
     // Without a conflict an edit is an edit, whoever makes it.
     edit(world.news, 'title', 'Poet')
     await world.home.sync()
@@ -105,7 +105,7 @@ describe('policies', () => {
     await world.home.sync()
     const conflicts = await conflictsIn(world)
     expect(conflicts).toHaveLength(1)
-    expect([conflicts[0]?.ours, conflicts[0]?.theirs].sort()).toEqual(['Countess', 'Programmer'])
+    expect([conflicts[0]?.ours, conflicts[0]?.theirs].map(String).toSorted()).toEqual(['Countess', 'Programmer'])
     expect(titles(world).slice(0, 2)).toEqual(['Programmer', 'Countess'])
     await quiet(world)
     edit(world.crm, 'title', 'Countess')

@@ -116,8 +116,8 @@ export function linesOf(text: string): string[] {
     text
       // A quoted-printable line goes on after an equals sign at its end (vCard 2.1).
       .replace(/^[^:\n]*QUOTED-PRINTABLE[^:\n]*:(?:.*=\r?\n)+/gim, (lines) => lines.replace(/=\r?\n/g, ''))
-      .replace(/\r?\n[ \t]/g, '')
-      .split(/\r?\n/)
+      .replace(/\r*\n[ \t]/g, '')
+      .split(/\r*\n/)
       .filter((line) => line !== '')
   )
 }
@@ -157,5 +157,5 @@ function escaped(text: string): string {
 }
 
 function unescaped(text: string): string {
-  return text.replace(/\\([\\;,:nN])/g, (_all, sign: string) => (sign.toLowerCase() === 'n' ? '\n' : sign))
+  return text.replace(/\\([\\;,:"nN])/g, (_all, sign: string) => (sign.toLowerCase() === 'n' ? '\n' : sign))
 }

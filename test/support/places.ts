@@ -87,7 +87,10 @@ export class Sheet implements Place {
     this.path = path
     this.config = { app: 'csv', path }
     const rows = people.map((who, index) => ({ ...rowOf(who), 'Shoe Size': String(36 + (index % 12)) }))
-    writeFileSync(path, stringify(rows, { header: true, columns: [...HEADER], record_delimiter: 'windows' }))
+    writeFileSync(
+      path,
+      stringify(rows, { header: true, columns: [...HEADER], record_delimiter: 'windows', quoted_string: true }),
+    )
   }
 
   all(): Map<string, Contact> {
@@ -147,7 +150,7 @@ export class Sheet implements Place {
       const header = (parse(readFileSync(this.path), { bom: true, to: 1 }) as string[][])[0] ?? []
       const rows = this.rows()
       edit(rows)
-      const text = stringify(rows, { header: true, columns: header, record_delimiter: 'windows' })
+      const text = stringify(rows, { header: true, columns: header, record_delimiter: 'windows', quoted_string: true })
       if (replace(this.path, text, state)) return
     }
   }

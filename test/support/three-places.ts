@@ -16,7 +16,7 @@ export interface ThreePlaces {
   readonly sheet: Sheet
   readonly phone: Folder
   readonly office: Book
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /** A sheet, a folder of vCards and a CardDAV book, and a household over them. */
