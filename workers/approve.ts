@@ -40,14 +40,18 @@ export async function isApproved({ store, fingerprint }: Household): Promise<boo
 
 /**
  * Releases exactly what the last whole plan held for approval, and (unless the config asks every time) approves the config
- * with it. What a daemon has planned since waits on: nobody has seen it.
+ * with it. What a daemon has planned since waits on: nobody has seen it. With `auto` nobody looks, so everything goes.
  *
  * @returns how many writes were released
  */
 export async function approvePlan({ config, store, fingerprint }: Household): Promise<number> {
-  if (config.approval !== 'always') await store.setFact(APPROVED, fingerprint)
   const plan = planSchema.safeParse(await store.getFact(PLANNED)).data
-  return store.release(plan ? { plannedUntil_ms: plan.at_ms } : {}, 'approval')
+  const upTo = plan && config.approval !== 'auto' ? { plannedUntil_ms: plan.at_ms } : {}
+  // First the writes: whoever dies in between is asked once more. The other way round they would be held for good.
+  const released = await store.release(upTo, 'approval')
+  if (config.approval === 'always') return released
+  await store.setFact(APPROVED, fingerprint)
+  return released + (await store.release(upTo, 'approval'))
 }
 
 /** What the brakes hold in one connection, for one reason. */

@@ -72,8 +72,27 @@ async function lane(
     const { moved, still } = await lookAgain(runtime, rules, connector, intents, signal)
     const answers = still.length > 0 ? await send(connector, still, signal) : []
     const failure = await settleAll(runtime, rules, [...moved, ...answers])
+    await askAgain(runtime, rules, connector, answers, signal)
     if (failure) return stopFor(runtime, rules.name, failure)
   }
+}
+
+/**
+ * Answers that were lost are found out about at once, where asking again is certain: not a create that must be searched for,
+ * since a search may lag behind. That one, and whatever stays unknown, waits until its lease has run out.
+ */
+async function askAgain(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  connector: Connector,
+  answers: Answered,
+  signal?: AbortSignal,
+): Promise<void> {
+  const lost = answers.filter(([, answer]) => answer.kind === 'failed' && answer.failure.kind === 'uncertain')
+  const sure = lost.filter(([intent]) => intent.op !== 'create' || connector.capabilities.createKey === 'id')
+  if (sure.length === 0) return
+  const intents = sure.map(([intent]) => intent)
+  await settleAll(runtime, rules, await findOut(runtime, rules, connector, intents, signal))
 }
 
 /** A failure of the whole connection ends the lane: waiting is better than meeting it again with every batch. */

@@ -14,6 +14,7 @@ export interface QuietOptions {
 }
 
 const LOOK_MS = 25
+const SOON_MS = 10_000
 
 /**
  * Reads every connection once, and waits until nothing more happens by itself: what was read is applied, everybody is
@@ -74,7 +75,8 @@ async function waitsForOthers(daemon: Daemon): Promise<boolean> {
 
 async function nothingDue(daemon: Daemon): Promise<boolean> {
   const { runtime, queues } = daemon
-  const due = await runtime.store.due(runtime.now())
+  // A write that is tried again in a moment is waited for.
+  const due = await runtime.store.due(runtime.now() + SOON_MS)
   const states = new Map((await runtime.store.connections()).map((state) => [state.name, state]))
   const sendable = due.filter((name) => runtime.connectors.has(name) && mayWrite(states.get(name)))
   for (const name of sendable) await queues.wakeDeliver(name)

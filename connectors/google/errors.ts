@@ -216,7 +216,7 @@ export function failureOfTokenRefusal(http: number, body: unknown): Failure {
       message: `${message}: the sign-in has ended`,
       advice: rapt
         ? "The organisation's session length has run out: sign in again and put the new refreshToken in place; then run: kith check"
-        : 'Access was withdrawn, the password was changed, the token lay unused for six months, or the OAuth client is still in testing (seven days): sign in again and put the new refreshToken in place; then run: kith check',
+        : 'Access was withdrawn, the token lay unused for six months, or the OAuth consent screen is still in testing (its sign-ins last seven days): sign in again and put the new refreshToken in place; then run: kith check',
     }
   }
   if (code === 'invalid_client' || code === 'unauthorized_client') {

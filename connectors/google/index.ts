@@ -26,7 +26,7 @@ import { Journal } from './journal.ts'
 import { parsePerson, recordOf } from './people.ts'
 import { Reader } from './reader.ts'
 import { CREATE_MAX, PAGE_MAX, READ_MAX } from './wire.ts'
-import { Batch } from './writes.ts'
+import { writeBatch } from './writes.ts'
 
 const secret = z.string().min(1)
 
@@ -202,7 +202,7 @@ export class Google implements Connector {
   async write(requests: readonly WriteRequest[], signal?: AbortSignal): Promise<WriteOutcome[]> {
     checkBatch(requests.length, CREATE_MAX)
     if (requests.length === 0) return []
-    const work = (): Promise<WriteOutcome[]> => new Batch({ ...this.#parts, keys: this.#keys }, signal).write(requests)
+    const work = (): Promise<WriteOutcome[]> => writeBatch({ ...this.#parts, keys: this.#keys }, requests, signal)
     const done = this.#lastWrite.then(work)
     this.#lastWrite = done.catch(() => undefined)
     return await done

@@ -59,6 +59,11 @@ export function wholeField(person: Person | null, field: FieldName): readonly It
   })
 }
 
+/** The fields as Google is sent them. */
+export function bodyOf(fields: ReadonlyMap<FieldName, readonly Item[]>): { [field: string]: Item[] } {
+  return Object.fromEntries([...fields].map(([field, items]) => [field, [...items]]))
+}
+
 function membership(contactGroupResourceName: string): Item {
   return { contactGroupMembership: { contactGroupResourceName } }
 }
@@ -113,7 +118,7 @@ function replaced(items: readonly Item[], at: number, item: Item | undefined): r
 
 function isNamed(item: Item): boolean {
   return Object.keys(item).some(
-    (part) => (NAME_PARTS.includes(part) || /^phonetic/.test(part)) && textOf(item, part) !== '',
+    (part) => (NAME_PARTS.includes(part) || part.startsWith('phonetic')) && textOf(item, part) !== '',
   )
 }
 

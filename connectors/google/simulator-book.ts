@@ -19,7 +19,7 @@ interface Version {
 
 const SYSTEM_GROUPS = ['myContacts', 'all', 'starred', 'friends', 'family', 'coworkers', 'chatBuddies', 'blocked']
 const SINGLETONS = ['names', 'biographies', 'birthdays', 'genders']
-/** "Each contact can hold up to 128 KB", says Google's help page on contacts. */
+/** The size of one contact that Google announced in 2011 (README). */
 const CONTACT_BYTES_MAX = 128 * 1024
 
 type Objection = readonly [status: string, message: string]

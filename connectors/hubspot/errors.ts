@@ -128,14 +128,16 @@ function refusal(error: ApiError | null, code: string): Failure {
 /** The names of what is refused, each with HubSpot's reason, and never a value. */
 function refusedFields(error: ApiError | null): string[] {
   const listed = /^[^:]*: (\[.*\])$/s.exec(error?.message ?? '')?.[1]
-  const named = (listed === undefined ? [] : problems(listed)).map(({ name, error: reason }) => named1(name, reason))
+  const named = (listed === undefined ? [] : problems(listed)).map(({ name, error: reason }) =>
+    fieldWithReason(name, reason),
+  )
   for (const { context, code } of error?.errors ?? []) {
-    for (const name of context?.['propertyName'] ?? []) named.push(named1(name, code))
+    for (const name of context?.['propertyName'] ?? []) named.push(fieldWithReason(name, code))
   }
   return [...new Set(named)].slice(0, 5)
 }
 
-function named1(name: string, reason: string | undefined): string {
+function fieldWithReason(name: string, reason: string | undefined): string {
   const isWord = (text: string): boolean => /^[A-Za-z0-9_]{1,80}$/.test(text)
   const field = isWord(name) ? `the field ${name}` : 'a field'
   return reason !== undefined && isWord(reason) ? `${field} (${reason})` : field

@@ -18,7 +18,7 @@ import type { App, ConnectContext } from '../app.ts'
 import type { HttpStats } from '../http.ts'
 import { HubSpotClient, type Tuning } from './client.ts'
 import { cursorFrom, Feed } from './feed.ts'
-import { addressesOf, ContactFields, EMAILS, KEY_PROPERTY, propertiesFrom } from './fields.ts'
+import { addressesOf, ContactFields, KEY_PROPERTY, propertiesFrom } from './fields.ts'
 import { Reader } from './read.ts'
 import { hubspotWebhook } from './webhook.ts'
 import { LIMITS } from './wire.ts'
@@ -217,5 +217,3 @@ function checkBatch(size: number): void {
     throw new FailureError({ kind: 'bug', message: `a batch of ${size} is more than HubSpot's ${LIMITS.batch_max}` })
   }
 }
-
-export { EMAILS }

@@ -13,8 +13,6 @@ export const LIMITS = {
   /** Records per request that asks for the history of properties. */
   history_max: 50,
   search_max: 200,
-  /** Results of one search, over all of its pages. */
-  searchTotal_max: 10_000,
 } as const
 
 /** A moment as HubSpot writes it, in milliseconds. */

@@ -126,7 +126,7 @@ export class Batch {
     const { account, client } = this.#parts
     const inputs = requests.map((request) => {
       const input = this.#input(request, request.fields)
-      // HubSpot answers every property that it knows to be blank with an error when it is set so at birth.
+      // A new contact is blank where nothing is said.
       const given = Object.fromEntries(Object.entries(input.properties).filter(([, value]) => value !== ''))
       return { ...input, properties: account.hasKey ? { ...given, [KEY_PROPERTY]: request.key } : given }
     })

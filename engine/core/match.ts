@@ -49,6 +49,9 @@ export function decideMatch(
       // A new person is all that the record says: what a first reading would merge cell by cell.
       ws.savePerson({ id: personId, version: 0, cells: {}, state: 'live' } satisfies Person)
     }
+    // Whoever was deleted and is there again lives: a new record is never deleted for the old one's sake.
+    const person = ws.person(personId) as Person
+    if (person.state !== 'live') ws.savePerson({ ...person, state: 'live' })
     const linked: Link = { ...withoutFailure(link), personId, state: 'linked' }
     ws.saveLink(linked)
     hearRecord(ws, rules, connection, linked, record, terms.now_ms, true)

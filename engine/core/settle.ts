@@ -59,7 +59,7 @@ export function settleIntent(
       return settled('done')
     }
     case 'not-written':
-      return settled('pending', { notBefore_ms: now_ms })
+      return settled('pending', { notBefore_ms: now_ms + backoff_ms(intent.attempts) })
     case 'overtaken':
       return reread(ws, connection, intent, settled('superseded'))
     case 'failed':
@@ -290,5 +290,10 @@ export function judgeUncertain(link: Link | undefined, intent: Intent, record: A
     holds(field, intent.fields[field]) || looksRewritten(intent.fields[field] ?? null, record.fields[field] ?? null)
   if (names.every(made)) return { kind: 'written', record }
   if (link && names.every((field) => holds(field, link.fields[field]))) return { kind: 'not-written' }
+  // Some of it is there, and nothing of what was there before: somebody has edited the rest since, over what we sent. Taken
+  // for an edit, our own part would come back as newer than what it was made of.
+  const news = (field: string): boolean => link !== undefined && !holds(field, link.fields[field])
+  if (names.some((field) => made(field) && news(field)) && names.every((field) => made(field) || news(field)))
+    return { kind: 'written', record }
   return { kind: 'overtaken' }
 }

@@ -18,7 +18,8 @@ export async function commit(database: Database, commit: Commit): Promise<Commit
   const [newPeople, knownPeople] = [peopleById.filter(isNew), peopleById.filter(isKnown)]
   const [newLinks, knownLinks] = [linksByKey.filter(isNew), linksByKey.filter(isKnown)]
   const seen = seenWith(commit.seen ?? [], knownPeople)
-  const counts = [newPeople, knownPeople, newLinks, knownLinks, seen].map((set) => String(set.length))
+  const open = settlements.filter(({ state }) => state !== 'done' && state !== 'superseded')
+  const counts = [newPeople, knownPeople, newLinks, knownLinks, seen, open].map((set) => String(set.length))
   const params: Param[] = [
     feed ? { json: { ...feed, has_cursor: 'cursor' in feed, read_with: feed.readWith } } : null,
     commit.matchRound ?? null,

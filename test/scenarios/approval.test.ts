@@ -58,7 +58,12 @@ describe("editing the YAML never looks like a user's edit", () => {
       ['office', 'approval'],
       ['sheet', 'approval'],
     ])
+    // Nobody has seen them in a plan yet: approving lets only those go that somebody has.
     await world.home.approve()
+    expect(await world.home.intents()).toHaveLength(2)
+    await world.home.plan()
+    await world.home.approve()
+    expect(await world.home.intents()).toEqual([])
     expect(world.office.all().get(idOf(world.office, 'human5@example.org'))?.note).toBe('something new')
   })
 

@@ -47,36 +47,35 @@ async function loseTheQueue(world: ThreePlaces, empty: (daemon: Daemon) => Promi
 
 const QUICK = { connections: { sheet: { poll: '1s' }, phone: { poll: '1s' }, office: { poll: '1s' } } }
 
-describe('the queue is emptied again and again during a first sync: nothing is lost, nobody is there twice (I13, I4)', () => {
-  test('on Postgres', async () => {
-    const world = await threePlaces(overlapping(PEOPLE), QUICK)
+const what =
+  'the queue is emptied again and again during a first sync: nothing is lost, nobody is there twice (I13, I4)'
+
+test(`${what}, on Postgres`, async () => {
+  const world = await threePlaces(overlapping(PEOPLE), QUICK)
+  try {
+    expect(await loseTheQueue(world, (daemon) => daemon.queues.obliterate())).toBe(PEOPLE)
+  } finally {
+    await world.close()
+  }
+}, 120_000)
+
+const suite = REDIS_URL === undefined ? describe.skip : describe
+
+suite(`on Redis${REDIS_URL === undefined ? ' (skipped: KITH_TEST_REDIS_URL is not set)' : ''}`, () => {
+  test(`${what}`, async () => {
+    const world = await threePlaces(overlapping(PEOPLE), QUICK, { REDIS_URL: REDIS_URL as string })
+    const redis = new Redis(REDIS_URL as string)
     try {
-      expect(await loseTheQueue(world, (daemon) => daemon.queues.obliterate())).toBe(PEOPLE)
+      const household = await world.home.open()
+      // Everything that this installation has there, and nothing else.
+      const empty = async (): Promise<void> => {
+        const keys = await redis.keys(`kith-${String(await household.store.getFact('installation'))}:*`)
+        if (keys.length > 0) await redis.del(...keys)
+      }
+      expect(await loseTheQueue(world, empty)).toBe(PEOPLE)
     } finally {
       await world.close()
+      redis.disconnect()
     }
   }, 120_000)
-
-  const onRedis = REDIS_URL === undefined ? test.skip : test
-  const why = REDIS_URL === undefined ? ' (skipped: KITH_TEST_REDIS_URL is not set)' : ''
-  onRedis(
-    `on Redis${why}`,
-    async () => {
-      const world = await threePlaces(overlapping(PEOPLE), QUICK, { REDIS_URL: REDIS_URL as string })
-      const redis = new Redis(REDIS_URL as string)
-      try {
-        const household = await world.home.open()
-        // Everything that this installation has there, and nothing else.
-        const empty = async (): Promise<void> => {
-          const keys = await redis.keys(`kith-${String(await household.store.getFact('installation'))}:*`)
-          if (keys.length > 0) await redis.del(...keys)
-        }
-        expect(await loseTheQueue(world, empty)).toBe(PEOPLE)
-      } finally {
-        await world.close()
-        redis.disconnect()
-      }
-    },
-    120_000,
-  )
 })

@@ -98,7 +98,7 @@ export class Discovery {
       else this.#scalar(parameter, value, `?${name}`, say, true)
     }
     for (const [name, parameter] of Object.entries(known.parameters ?? {})) {
-      const required = parameter.required === true || /^Required\./.test(parameter.description ?? '')
+      const required = parameter.required === true || (parameter.description ?? '').startsWith('Required.')
       // The request mask is the older way to say personFields.
       if (parameter.location !== 'query' || name.startsWith('requestMask')) continue
       if (required && !names.has(name)) say(`?${name}`, 'is missing')

@@ -165,12 +165,14 @@ begin
       d.not_before_ms, d.planned_ms, d.failure, d.answer, d.now_ms
     from departed d where d.outcome = 'done' order by d.id;
 
-    update kith.intent i set
-      state = s.state, failure = coalesce(s.failure, i.failure), held = s.held,
-      not_before_ms = coalesce(s.not_before_ms, i.not_before_ms), lease_ms = null
-    from json_to_recordset(p_settlements)
-      as s(id text, state text, failure json, held text, not_before_ms bigint)
-    where i.id = any (p_settled) and i.id = s.id and i.state = 'sending' and s.state in ('pending', 'parked', 'held');
+    if p_counts[6] > 0 then
+      update kith.intent i set
+        state = s.state, failure = coalesce(s.failure, i.failure), held = s.held,
+        not_before_ms = coalesce(s.not_before_ms, i.not_before_ms), lease_ms = null
+      from json_to_recordset(p_settlements)
+        as s(id text, state text, failure json, held text, not_before_ms bigint)
+      where i.id = any (p_settled) and i.id = s.id and i.state = 'sending' and s.state in ('pending', 'parked', 'held');
+    end if;
   end if;
 
   if p_changes is not null then
