@@ -6,8 +6,8 @@ import { judgeUncertain, type Answer, type Answered } from '../engine/core/settl
 import type { Runtime } from './runtime.ts'
 
 /**
- * Finds out what became of writes whose answers were lost (the worker died, the socket did). An update is read back; a create
- * is repeated where Kith chose the id, and searched for where the app did; a delete is simply said again.
+ * Finds out what became of writes whose answers were lost (the worker died, the socket did). An update or a delete is read back; a create
+ * is repeated where Kith chose the id, and searched for where the app did.
  */
 export async function findOut(
   runtime: Runtime,
@@ -31,8 +31,9 @@ async function findOutOne(
   intent: Intent,
   signal?: AbortSignal,
 ): Promise<Answer> {
-  if (intent.op === 'delete' || connector.capabilities.createKey === 'id') return { kind: 'not-written' }
+  if (intent.op === 'create' && connector.capabilities.createKey === 'id') return { kind: 'not-written' }
   try {
+    if (intent.op === 'delete') return await isDeleted(connector, intent, signal)
     const request: CreateRequest = { op: 'create', ref: intent.id, key: intent.id, fields: intent.fields }
     const found = (await connector.find?.(request, signal)) ?? []
     const hood = await runtime.store.loadRecords(
@@ -49,6 +50,11 @@ async function findOutOne(
   } catch (error) {
     return stillUnknown(runtime, rules.name, error)
   }
+}
+
+async function isDeleted(connector: Connector, intent: Intent, signal?: AbortSignal): Promise<Answer> {
+  const [answer] = await connector.read([intent.recordId as string], signal)
+  return answer?.kind === 'gone' ? { kind: 'deleted' } : { kind: 'not-written' }
 }
 
 async function readBack(

@@ -54,7 +54,7 @@ export class Creates {
       const failure = failureFrom(error)
       // Google may have failed after it created: a second try could make a second contact.
       const doubtful = failure.kind === 'transient' && /^5\d\d$/.test(failure.code ?? '')
-      return this.#outcomes.failAll(requests, failure)
+      return this.#outcomes.failAll(requests, doubtful ? { ...failure, kind: 'uncertain' } : failure)
     }
     this.#settle(items, created)
   }

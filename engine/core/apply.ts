@@ -113,6 +113,11 @@ function sightDeletion(ws: Workspace, connection: ConnectionRules, id: string, t
     ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [] })
     return
   }
+  if (ws.sending(link.personId, connection.name)?.op === 'delete') {
+    // The echo of our own delete, its answer not in yet: no sign that anybody else wants the person gone.
+    ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [], recheck: false })
+    return
+  }
   if (terms.deletionsHeld !== null) {
     if (link.state !== 'missing' || link.recheck) {
       ws.saveLink({ ...link, state: 'missing', reason: terms.deletionsHeld, recheck: false })

@@ -50,8 +50,7 @@ export function decideMatch(
       ws.savePerson({ id: personId, version: 0, cells: {}, state: 'live' } satisfies Person)
     }
     // Whoever was deleted and is there again lives: a new record is never deleted for the old one's sake.
-    const person = ws.person(personId) as Person
-    if (person.state !== 'live') ws.savePerson({ ...person, state: 'live' })
+    revive(ws, personId)
     const linked: Link = { ...withoutFailure(link), personId, state: 'linked' }
     ws.saveLink(linked)
     hearRecord(ws, rules, connection, linked, record, terms.now_ms, true)
@@ -59,6 +58,14 @@ export function decideMatch(
     ws.markUnplanned(personId)
     directory.place(link, personId)
   }
+}
+
+/** A deleted person who is added again begins anew: where they were deleted, they are created again. */
+function revive(ws: Workspace, personId: string): void {
+  const person = ws.person(personId)
+  if (!person || person.state === 'live') return
+  ws.savePerson({ ...person, state: 'live' })
+  for (const link of ws.linksOf(personId)) if (link.state === 'gone') ws.saveLink({ ...link, personId: null })
 }
 
 /** A staged link's shadow is the record as it was last heard. */
