@@ -17,8 +17,7 @@ serve({
     const client = new BareClient(account)
     const before = process.cpuUsage()
     const reading_ms = await wall_ms(async () => {
-      await client.list(to)
-      await client.readAll(from, await client.list(from))
+      for (const book of [from, to]) await client.readAll(book, await client.list(book))
     })
     const writing_ms = await wall_ms(() => client.putAll(to, cards, 'new'))
     client.close()

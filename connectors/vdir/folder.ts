@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { BigIntStats } from 'node:fs'
-import { renameSync, statSync } from 'node:fs'
+import { renameSync, statSync, type BigIntStats } from 'node:fs'
 import { link, lstat, open, readdir, readFile, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf, folderFailure } from './errors.ts'

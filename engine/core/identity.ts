@@ -115,9 +115,9 @@ function wordFor(by: string): string {
 }
 
 /**
- * Whether two sets of names may be one human's (diacritics, initials, small slips and the order of words forgiven): `same`
- * when all that the shorter one has is in the other, `near` when some of it is and the rest begins alike (a short form of a
- * given name), `alike` when half of it is (a family name, or a given name, has changed; or the two are married), `unlike` when less is, `unknown` when one has no name, or the two are written in scripts that
+ * Whether two sets of names may be one human's (diacritics, small slips and the order of words forgiven): `same`
+ * when all that the shorter one has is in the other, `near` when some of it is and the rest is a short form (an initial, a
+ * nickname), `alike` when half of it is (a family name, or a given name, has changed; or the two are married), `unlike` when less is, `unknown` when one has no name, or the two are written in scripts that
  * cannot be compared.
  */
 export function compareNames(a: Cells, b: Cells): 'same' | 'near' | 'alike' | 'unlike' | 'unknown' {
@@ -130,7 +130,7 @@ export function compareNames(a: Cells, b: Cells): 'same' | 'near' | 'alike' | 'u
   // One shared initial is not enough.
   if (!found.some((word) => word.length > 1)) return 'unlike'
   if (found.length === few.length) return 'same'
-  if (few.every((word) => many.some((other) => sameWord(word, other) || word[0] === other[0]))) return 'near'
+  if (few.every((word) => many.some((other) => sameWord(word, other) || isShortForm(word, other)))) return 'near'
   return found.length * 2 >= few.length ? 'alike' : 'unlike'
 }
 
@@ -155,9 +155,16 @@ function scriptOf(words: readonly string[]): string {
 function sameWord(a: string, b: string): boolean {
   if (a === b) return true
   const [short, long] = a.length <= b.length ? [a, b] : [b, a]
-  if (short.length === 1) return long.startsWith(short)
   if (short.length >= 3 && long.startsWith(short)) return true
   return short.length >= 4 && within(short, long, short.length >= 7 ? 2 : 1)
+}
+
+/** "T." and "Tom" for "Thomas": the same first letter, and all others in their order. */
+function isShortForm(a: string, b: string): boolean {
+  const [short, long] = a.length <= b.length ? [a, b] : [b, a]
+  if (short[0] !== long[0]) return false
+  let place = -1
+  return [...short].every((letter) => (place = long.indexOf(letter, place + 1)) >= 0)
 }
 
 /** Whether two words are at most `slips` letters apart (put in, left out, changed). */

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import * as realSync from 'node:fs'
 import * as real from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,10 +12,17 @@ function strike(call: string): void {
   if (fault?.call === call) throw Object.assign(new Error('injected'), { code: fault.code })
 }
 
+jest.unstable_mockModule('node:fs', () => ({
+  ...realSync,
+  renameSync: (from: string, to: string) => {
+    strike('rename')
+    realSync.renameSync(from, to)
+  },
+}))
 jest.unstable_mockModule('node:fs/promises', () => ({
   ...real,
   access: async (path: string, mode: number) => {
-    if (mode & constants.W_OK) strike('access')
+    if (mode & realSync.constants.W_OK) strike('access')
     return real.access(path, mode)
   },
   link: async (from: string, to: string) => {

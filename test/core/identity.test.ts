@@ -23,7 +23,8 @@ describe('names', () => {
   test.each([
     ['Ada', 'Lovelace', 'Ada', 'Lovelace', 'same'],
     ['Zoe', 'Muller', 'Zoë', 'Müller', 'same'],
-    ['A', 'Lovelace', 'Ada', 'Lovelace', 'same'],
+    ['A.', 'Lovelace', 'Ada', 'Lovelace', 'near'],
+    ['Thomas', 'Weber', 'Tobias', 'Weber', 'alike'],
     ['Jon', 'Smith', 'John', 'Smith', 'near'],
     ['Tom', 'Smith', 'Thomas', 'Smith', 'near'],
     ['Jonathan', 'Smith', 'Johnathan', 'Smith', 'same'],

@@ -13,11 +13,13 @@ function gate(): { readonly opened: Promise<void>; open(): void; fail(error: Err
   return { opened, open, fail }
 }
 
+interface Scene {
+  readonly written: string[]
+  readonly run: (name: string, of: ReturnType<typeof chunk>, ready: Promise<void>) => Promise<void>
+}
+
 /** Chunks that write their number down when it is their turn. */
-function scene(): {
-  written: string[]
-  run(name: string, of: ReturnType<typeof chunk>, ready: Promise<void>): Promise<void>
-} {
+function scene(): Scene {
   const turns = new Turns()
   const written: string[] = []
   return {
