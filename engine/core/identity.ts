@@ -164,7 +164,7 @@ function isShortForm(a: string, b: string): boolean {
   const [short, long] = a.length <= b.length ? [a, b] : [b, a]
   if (short[0] !== long[0]) return false
   let place = -1
-  return [...short].every((letter) => (place = long.indexOf(letter, place + 1)) >= 0)
+  return Array.from(short).every((letter) => (place = long.indexOf(letter, place + 1)) >= 0)
 }
 
 /** Whether two words are at most `slips` letters apart (put in, left out, changed). */

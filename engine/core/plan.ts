@@ -65,7 +65,11 @@ function planFor(
   }
   const open = ws.openIntent(person.id, connection.name)
   // It may have been carried out, its answer lost: it is repeated as it was, and what is newer follows as an update.
-  if (open?.op === 'create' && open.attempts > 0 && open.state !== 'parked') return undefined
+  if (open?.op === 'create' && open.attempts > 0 && open.state !== 'parked') {
+    // It may be settled before this decision is: then nobody has seen what is newer.
+    if (ws.isChanged(person.id)) ws.markUnplanned(person.id)
+    return undefined
+  }
   const mayCreate = !link || (link.state === 'gone' && connection.deletes === 'ignore')
   if (!mayCreate || !connection.create || ws.suspected(person.id, connection.name)) return null
   if (connection.include && !matches(connection.include, cells)) return null

@@ -140,6 +140,11 @@ export class Workspace {
     this.#unplanned.add(personId)
   }
 
+  /** Whether the person is written by this decision. */
+  isChanged(personId: string): boolean {
+    return this.#changedPeople.has(personId)
+  }
+
   /** People that were changed or touched: those whose plan may differ now. */
   get touchedPeople(): string[] {
     return [...this.#touched]

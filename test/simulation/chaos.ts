@@ -105,8 +105,8 @@ function drawQuirks(random: Random): Partial<Quirks> {
 async function storm(world: World, typed: Diary, weather: Weather): Promise<void> {
   const { random } = world
   for (const app of world.apps.values()) {
-    // Without revisions nobody can tell an old copy from a new one.
-    const rates = app.quirks.revisions ? RATES : { ...RATES, stale: 0 }
+    // Without a precondition nobody can tell an old copy from a new one before writing over it.
+    const rates = app.quirks.precondition ? RATES : { ...RATES, stale: 0 }
     if (weather.faults) app.faults.rates(rates, () => random.next())
   }
   world.queueFaults = weather.queueLoss
