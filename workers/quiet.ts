@@ -14,7 +14,7 @@ export interface QuietOptions {
 }
 
 const LOOK_MS = 25
-const SOON_MS = 10_000
+const SOON_MS = 3_000
 
 /**
  * Reads every connection once, and waits until nothing more happens by itself: what was read is applied, everybody is

@@ -3,7 +3,7 @@ import { hearRecord, withoutFailure } from './hear.ts'
 import { matchRecord, type Candidate, type KeyEvidence } from './identity.ts'
 import { valuesOf, type Person } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
-import type { KeyHolder, Link } from './ports/store.ts'
+import type { Intent, KeyHolder, Link } from './ports/store.ts'
 import type { Rules } from './rules.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -37,6 +37,8 @@ export function decideMatch(
     const match = matchRecord(cells, evidence, candidatesFor(ws, evidence, link), rules.match)
     // The record may be the very one that we are creating: once that is known, it is matched again.
     if (match.kind === 'linked' && ws.sending(match.personId, link.connection)?.op === 'create') continue
+    // Or the one that we have created without hearing of it: the create is repeated, and what we wrote is no news.
+    if (match.kind === 'linked' && isMadeBy(ws.openIntent(match.personId, link.connection), link.recordId)) continue
     if (match.kind === 'ambiguous') {
       ws.saveLink({ ...link, state: 'ambiguous', candidates: match.candidates, reason: match.reason })
       directory.place(link, null)
@@ -66,6 +68,12 @@ function revive(ws: Workspace, personId: string): void {
   if (!person || person.state === 'live') return
   ws.savePerson({ ...person, state: 'live' })
   for (const link of ws.linksOf(personId)) if (link.state === 'gone') ws.saveLink({ ...link, personId: null })
+}
+
+/** Whether a create that is to be repeated may have made this record: where Kith chooses ids, they begin with the create's own. */
+function isMadeBy(open: Intent | undefined, recordId: string): boolean {
+  if (open?.op !== 'create' || open.attempts === 0 || open.state === 'parked') return false
+  return recordId === open.id || recordId.startsWith(`${open.id}.`)
 }
 
 /** A staged link's shadow is the record as it was last heard. */
