@@ -47,6 +47,12 @@ export const JOBS = {
 /** Finished jobs leave nothing behind: what happened is in the store. */
 const GONE: JobsOptions = { removeOnComplete: true, removeOnFail: true }
 
+/**
+ * How soon the jobs of a process that died are given to another: until then they keep their like from running. A job that is
+ * given away too early is run twice, which changes nothing.
+ */
+const AFTER_A_DEATH = { lockDuration: 10_000, stalledInterval: 5_000 }
+
 /** Apply jobs that may wait before `pull` does: a few megabytes of contacts. */
 const APPLY_WAITING_MAX = 40
 const ROOM_REST_MS = 15
@@ -143,9 +149,10 @@ export class Queues implements Queue {
         ? new RedisWorker(name, processor, {
             connection: redis,
             concurrency,
+            ...AFTER_A_DEATH,
             prefix: `kith-${this.#options.installation}`,
           })
-        : new onPostgres.Worker(name, processor, { connection: this.#postgres(4), concurrency })
+        : new onPostgres.Worker(name, processor, { connection: this.#postgres(4), concurrency, ...AFTER_A_DEATH })
       made.on('error', this.#onError)
       this.#workers.push(made as BullWorker)
     }
