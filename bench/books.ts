@@ -76,7 +76,7 @@ class Scene {
         to: right,
         cards: cards(this.#paired ? 0 : this.#size),
       }
-      return await this.#step(() => child.ask<Cost>('firstSync', about))
+      return await this.#step('bare: first sync', () => child.ask<Cost>('firstSync', about))
     } finally {
       await child.end()
     }
@@ -89,7 +89,7 @@ class Scene {
     const book = (url: string) => ({ app: 'carddav', url, username, password })
     try {
       await child.ask('open', { left: book(left), right: book(right) })
-      return await this.#steps(left, right, () => child.ask<Cost>('quiet'))
+      return await this.#steps('kith', left, right, () => child.ask<Cost>('quiet'))
     } finally {
       await child.ask('close')
       await child.end()
@@ -102,7 +102,7 @@ class Scene {
     try {
       const tool = new Vdirsyncer(folder, left, right, this.#radicale)
       await tool.discover()
-      return await this.#steps(left, right, async () => {
+      return await this.#steps('vdirsyncer', left, right, async () => {
         const { wall_ms, cpu_ms } = await tool.sync()
         return { wall_ms, kithCpu_ms: cpu_ms, postgresCpu_ms: 0 }
       })
@@ -111,14 +111,14 @@ class Scene {
     }
   }
 
-  async #steps(left: string, right: string, sync: () => Promise<Cost>): Promise<Steps> {
-    const first = await this.#step(sync)
+  async #steps(tool: string, left: string, right: string, sync: () => Promise<Cost>): Promise<Steps> {
+    const first = await this.#step(`${tool}: first sync`, sync)
     await this.#agree(left, right)
     // The pass right after a first sync hears the echo of all that was written; the one after it is quiet.
     await sync()
-    const quiet = await this.#step(sync)
+    const quiet = await this.#step(`${tool}: no change`, sync)
     await this.#edit(left, right)
-    const changed = await this.#step(sync)
+    const changed = await this.#step(`${tool}: 1% changed on each side`, sync)
     await this.#agree(left, right)
     return { first, quiet, changed }
   }
@@ -167,12 +167,13 @@ class Scene {
     return { left: this.#proxy.through(left), right: this.#proxy.through(right) }
   }
 
-  async #step(work: () => Promise<Cost>): Promise<Step> {
+  /** Says what each step cost as it ends: a long run that is broken off has still told what it found. */
+  async #step(what: string, work: () => Promise<Cost>): Promise<Step> {
     const traffic = this.#proxy.counts()
     const server_ms = familyCpu_ms(this.#radicale.pid)
     const cost = await work()
     const after = this.#proxy.counts()
-    return {
+    const step = {
       wall_ms: cost.wall_ms,
       cpu_ms: cost.kithCpu_ms,
       postgresCpu_ms: cost.postgresCpu_ms,
@@ -180,6 +181,10 @@ class Scene {
       requests: after.requests - traffic.requests,
       bytes: after.bytes - traffic.bytes,
     }
+    process.stderr.write(
+      `${what}: ${JSON.stringify(step, (_, value: unknown) => (typeof value === 'number' ? Math.round(value) : value))}\n`,
+    )
+    return step
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Address, FieldDef } from '../engine/core/catalogue.ts'
-import { fieldOf, isElement } from '../engine/core/catalogue.ts'
+import { CONSENT_FIELDS, fieldOf, isElement } from '../engine/core/catalogue.ts'
 import { isBlank, type Json, type JsonObject } from '../engine/core/json.ts'
 import { nameOf, valuesOf, type Person, type Rule } from '../engine/core/person.ts'
 import type { Cells } from '../engine/core/catalogue.ts'
@@ -42,7 +42,7 @@ function shorten(text: string): string {
 
 /** What a field is called, by the title that the catalogue (or the config) gives it. */
 export function titles(fields: Iterable<FieldDef>): (cell: string) => string {
-  const known = new Map([...fields].map((field) => [field.name, field.title]))
+  const known = new Map([...fields, ...CONSENT_FIELDS].map((field) => [field.name, field.title]))
   return (cell) => known.get(fieldOf(cell)) ?? fieldOf(cell)
 }
 
@@ -54,6 +54,7 @@ const REASONS: { readonly [rule in Rule]: (by: string) => string } = {
   owner: (by) => `${by} owns the field`,
   fill: (by) => `filled from ${by}`,
   same: (by) => `as in ${by}`,
+  consent: (by) => `the strictest that was told, by ${by}`,
   act: (by) => `decided by ${by.replace(/^operator:/, '')}`,
 }
 

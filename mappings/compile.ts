@@ -1,11 +1,12 @@
 import { Catalogue, type FieldDef } from '../engine/core/catalogue.ts'
 import type { JsonObject } from '../engine/core/json.ts'
 import type { AppField } from '../engine/core/ports/connector.ts'
-import type { Direction, Lens, LensField } from '../engine/core/ports/lens.ts'
+import type { ConsentSlot, Direction, Lens, LensField } from '../engine/core/ports/lens.ts'
+import { consentSlot } from './consents.ts'
 import { scalarBinding, type Binding, type OpenCells } from './binding.ts'
 import { lensOf } from './lens.ts'
 import { elements, list, listBinding, split, type ListFormat } from './lists.ts'
-import { inOrder, linesOf, NAME_GROUP, type Line } from './mapping-lines.ts'
+import { consentLinesOf, inOrder, linesOf, NAME_GROUP, type Line } from './mapping-lines.ts'
 import { NAME_PARTS } from './names.ts'
 import { phoneNormaliser } from './normalise.ts'
 import { displayNameBinding, fullNameBinding } from './naming.ts'
@@ -91,7 +92,7 @@ class Compiler {
     this.#catalogue = catalogue
     this.#appFields = new AppFields(available, mapping.open ?? false)
     for (const line of inOrder(linesOf(mapping))) this.#compile(line, options.direction ?? 'both')
-    this.lens = lensOf(this.#bindings)
+    this.lens = lensOf(this.#bindings, this.#consents(options.direction ?? 'both'))
     this.#probe()
   }
 
@@ -129,6 +130,58 @@ class Compiler {
       const { at, message, advice } = error.problem
       this.problems.push({ path: [...line.path, ...at], severity: 'error', message, advice })
     }
+  }
+
+  /** Consent fields: read whatever the direction, for a restriction counts wherever it was told. */
+  #consents(connection: Direction): { slot: ConsentSlot; places: Place[] }[] {
+    const all: { slot: ConsentSlot; places: Place[] }[] = []
+    for (const { channel, spec, path } of consentLinesOf(this.#mapping)) {
+      try {
+        const optional = spec.optional ?? this.#mapping.optional ?? false
+        const state = this.#find(spec.app, [...path, 'app'], optional)
+        const address = this.#find(spec.address, [...path, 'address'], optional)
+        const optIn = spec.optIn === undefined ? undefined : this.#find(spec.optIn, [...path, 'optIn'], optional)
+        if (!state || !address) continue
+        const writes = connection !== 'in' && Object.keys(spec.write ?? {}).length > 0
+        const holder = this.#claims.find((claim) => writes && claim.writes && overlaps(claim.place, state))
+        if (holder)
+          throw new UnusableLine(
+            [...path, 'app'],
+            `${holder.field} and consent both write the app field "${placeName(state)}"`,
+            'map consent here only',
+          )
+        const field = this.#catalogue.field(channel === 'email' ? 'emails' : 'phones')
+        const keyOf = (address: string): string | null => {
+          const normal = this.#catalogue.normal(field, address)
+          return normal === '' ? null : `${channel}:${normal}`
+        }
+        const places = { state, address, ...(optIn ? { optIn } : {}) }
+        all.push({ slot: consentSlot(channel, spec, places, keyOf), places: Object.values(places) })
+      } catch (error) {
+        if (!(error instanceof UnusableLine)) throw error
+        const { at, message, advice } = error.problem
+        this.problems.push({ path: at, severity: 'error', message, advice })
+      }
+    }
+    return all
+  }
+
+  /** An app field that is only named, not claimed: the address is mapped as one of the person's too. */
+  #find(names: Aliases, at: readonly (string | number)[], optional: boolean): Place | undefined {
+    const wanted = Array.isArray(names) ? names : [names]
+    const [place] = this.#appFields.find(wanted)
+    if (place || optional) return place
+    throw this.#noSuchField(wanted, at)
+  }
+
+  #noSuchField(wanted: readonly string[], at: readonly (string | number)[]): UnusableLine {
+    const names = wanted.map((name) => `"${name}"`).join(' or ')
+    const advice = didYouMean(wanted[0] ?? '', this.#appFields.names)
+    return new UnusableLine(
+      at,
+      `the account has no field named ${names}`,
+      advice || 'see kith check for the fields it has',
+    )
   }
 
   #mapped(...fields: string[]): boolean {
@@ -298,13 +351,7 @@ class Compiler {
     const place = line.optional ? found.find((it) => !holder(it)) : found[0]
     if (!place) {
       if (line.optional) return undefined
-      const names = wanted.map((name) => `"${name}"`).join(' or ')
-      const advice = didYouMean(wanted[0] ?? '', this.#appFields.names)
-      throw new UnusableLine(
-        at,
-        `the account has no field named ${names}`,
-        advice || 'see kith check for the fields it has',
-      )
+      throw this.#noSuchField(wanted, at)
     }
     const other = holder(place)
     if (other !== undefined)

@@ -48,7 +48,20 @@ export function mappingFor(app: string, own?: Mapping): Mapping {
     app,
     optional: own.optional ?? false,
     fields: { ...own.fields, ...Object.fromEntries(defaults) },
+    // Whoever maps fields of his own has not thereby given up heeding consent: only `false` does that.
+    consent: { ...optionalConsent(base), ...own.consent },
   }
+}
+
+/** The default consent fields: like the default lines, they keep being optional. */
+function optionalConsent({ consent = {}, optional = false }: Mapping): NonNullable<Mapping['consent']> {
+  const entries = Object.entries(consent).map(([channel, value]) => {
+    const specs = Array.isArray(value) ? value : value ? [value] : []
+    return [channel, specs.map((spec) => ({ ...spec, optional: spec.optional ?? optional }))]
+  })
+  return Object.fromEntries(entries.filter(([, specs]) => (specs as unknown[]).length > 0)) as NonNullable<
+    Mapping['consent']
+  >
 }
 
 /** Whether the user maps parts of the name: the default's whole-name line would then speak of the same. */

@@ -1,9 +1,12 @@
-import type { Lens, LensField } from '../engine/core/ports/lens.ts'
+import type { ConsentSlot, Lens, LensField } from '../engine/core/ports/lens.ts'
 import { Wanted, type Binding, type OpenCells } from './binding.ts'
 import { Draft, type Place } from './places.ts'
 
 /** The bindings of a mapping, in the order in which they run, as one lens. */
-export function lensOf(lines: readonly { binding: Binding; rule: LensField }[]): Lens {
+export function lensOf(
+  lines: readonly { binding: Binding; rule: LensField }[],
+  consents: readonly { slot: ConsentSlot; places: readonly Place[] }[] = [],
+): Lens {
   const bindings = lines.map(({ binding }) => binding)
   const writing = lines.filter(({ rule }) => rule.direction !== 'in').map(({ binding }) => binding)
   const fields = new Map<string, LensField>()
@@ -17,7 +20,8 @@ export function lensOf(lines: readonly { binding: Binding; rule: LensField }[]):
   }
   return {
     fields,
-    appFields: rootsOf(bindings.flatMap(({ places }) => places)),
+    appFields: rootsOf([...bindings, ...consents].flatMap(({ places }) => places)),
+    consents: consents.map(({ slot }) => slot),
     sources,
     get(record) {
       const cells: OpenCells = {}

@@ -1,4 +1,5 @@
-import type { FieldMapping, Mapping } from './schema.ts'
+import { CHANNELS, type Channel } from '../engine/core/consent.ts'
+import type { ConsentSpec, FieldMapping, Mapping } from './schema.ts'
 
 /** The mapping of the whole name by one text, and the fields that stand for it. */
 export const NAME_GROUP = 'name'
@@ -30,4 +31,19 @@ export function inOrder(lines: readonly Line[]): Line[] {
   const rank = ({ name, optional }: Line): number =>
     (name === 'name.display' ? 4 : name === NAME_GROUP ? 2 : 0) + (optional ? 1 : 0)
   return [...lines].sort((a, b) => rank(a) - rank(b))
+}
+
+/** The consent fields of a mapping, in the order of their channels. */
+export function consentLinesOf({ consent = {} }: Mapping): {
+  readonly channel: Channel
+  readonly spec: ConsentSpec
+  readonly path: readonly (string | number)[]
+}[] {
+  return CHANNELS.flatMap((channel) => {
+    const value = consent[channel]
+    if (!value) return []
+    return Array.isArray(value)
+      ? value.map((spec, index) => ({ channel, spec, path: ['consent', channel, index] }))
+      : [{ channel, spec: value, path: ['consent', channel] }]
+  })
 }

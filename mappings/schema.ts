@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CHANNELS, CONSENT_STATES } from '../engine/core/consent.ts'
 
 /**
  * The mapping language: which app field holds which canonical field. One document is a file under `mappings/defaults`, a
@@ -115,10 +116,35 @@ const fieldMapping = z.union([
   }),
 ])
 
+const consentSlot = z
+  .strictObject({
+    app: aliases,
+    address: aliases.describe('The app field with the address that the consent is about.'),
+    states: z
+      .record(z.string(), z.enum(CONSENT_STATES))
+      .describe(
+        'What each value of the app field means; "*" is any other that is not blank. A value not named says nothing.',
+      ),
+    write: z
+      .partialRecord(z.enum(CONSENT_STATES), z.union([z.string(), z.number(), z.boolean()]))
+      .optional()
+      .describe('What to write for a state; a state not named is never written.'),
+    optIn: aliases
+      .optional()
+      .describe("The app field with the time of the person's own opt-in: the only thing that loosens a restriction."),
+    optional: z.boolean().optional().describe('Leave it out where the account has no such app field.'),
+  })
+  .describe('Where the app keeps whether an address may be written to.')
+
+const consent = z
+  .partialRecord(z.enum(CHANNELS), z.union([consentSlot, z.array(consentSlot).min(1), z.literal(false)]))
+  .describe('Consent, by channel. It follows its own rules: the most restrictive state stands everywhere.')
+
 const documentShape = {
   fields: z
     .record(z.string(), fieldMapping)
     .describe('Canonical field to app field. `name` stands for all parts of a name (transform fullName).'),
+  consent: consent.optional(),
   defaults: z
     .boolean()
     .optional()
@@ -146,5 +172,6 @@ export type Mapping = z.infer<typeof mappingSchema>
 export type FieldMapping = z.infer<typeof fieldMapping>
 export type TransformSpec = z.infer<typeof transform>
 export type SlotSpec = z.infer<typeof slot>
+export type ConsentSpec = z.infer<typeof consentSlot>
 export type Aliases = z.infer<typeof aliases>
 export type AddressParts = z.infer<typeof addressParts>

@@ -1,9 +1,10 @@
 import { decideApply, type Known } from '../engine/core/apply.ts'
 import { judgeDeletions, judgeFields, type BrakeCounts } from '../engine/core/brakes.ts'
 import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
-import type { Commit, CommitResult, FeedStep, Tally } from '../engine/core/ports/store.ts'
+import type { Commit, CommitResult, FeedStep, Neighbourhood, Tally } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
+import { consentsFor } from './consents.ts'
 import { approvalHold, type Chunk, type Runtime } from './runtime.ts'
 
 /**
@@ -36,7 +37,18 @@ export async function applyChunk(
   const sightings = await withData(connector, chunk.sightings, signal)
   if (patient && servesOtherRevision(chunk, sightings)) return 'early'
   const { sightings: _sightings, deletionsHeld, ...step } = chunk
-  return applySightings(runtime, rules, sightings, deletionsHeld, { ...step, now_ms: runtime.now() }, turn)
+  return applySightings(runtime, rules, sightings, deletionsHeld, { ...step, now_ms: runtime.now() }, { turn })
+}
+
+/** What a decision waits for, or rests on. */
+export interface Order {
+  /** Settles when what must be committed before has been. */
+  readonly turn?: Promise<unknown> | undefined
+  /**
+   * The versions of links from before their records were read; 0 for none. Where one has moved on since, the reading may be the
+   * older of two, and the answer is `early`: read again.
+   */
+  readonly readOver?: ReadonlyMap<string, number>
 }
 
 /**
@@ -49,17 +61,20 @@ export async function applySightings(
   sightings: readonly Known[],
   held: string | null,
   feed?: FeedStep,
-  turn?: Promise<unknown>,
+  { turn, readOver }: Order = {},
 ): Promise<Applied> {
   const { store } = runtime
   const ids = [...new Set(sightings.flatMap(idsOf))]
+  const records = sightings.flatMap((sighting) => (sighting.kind === 'record' ? [sighting.record] : []))
   const brakes = await fieldBrakes(runtime, connection)
   for (let attempt = 1; ; attempt++) {
     const hood = await store.loadRecords(connection.name, ids)
+    if (readOver && movedOn(hood, connection.name, readOver, ids)) return 'early'
+    const consents = await consentsFor(runtime, hood, connection, records)
     const approval = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held: approval, deletionsHeld: held }
     const decide = (heldFields: ReadonlyMap<string, string>): Workspace => {
-      const decided = new Workspace(hood)
+      const decided = new Workspace(hood, consents)
       decideApply(decided, runtime.rules, connection, sightings, { ...terms, heldFields })
       return decided
     }
@@ -75,6 +90,17 @@ export async function applySightings(
       return conclude(runtime, connection, commit, result, held, feed)
     }
   }
+}
+
+function movedOn(
+  { links }: Neighbourhood,
+  connection: string,
+  readOver: ReadonlyMap<string, number>,
+  ids: readonly string[],
+): boolean {
+  const here = links.filter((link) => link.connection === connection)
+  const versions = new Map(here.map((link) => [link.recordId, link.version]))
+  return ids.some((id) => readOver.has(id) && readOver.get(id) !== (versions.get(id) ?? 0))
 }
 
 function tell(runtime: Runtime, connection: string, sightings: readonly Known[], commit: Commit): void {
@@ -109,7 +135,8 @@ export async function wakeAfter(runtime: Runtime, commit: Commit, passEnded: boo
   )
   await Promise.all([...pending].map((connection) => runtime.queue.wakeDeliver(connection)))
   const toMatch = (commit.links ?? []).some((link) => link.state === 'staged' || link.recheck)
-  if (passEnded || toMatch || (commit.unplanned ?? []).length > 0) await runtime.queue.wakeSettle()
+  const toPlan = (commit.unplanned ?? []).length > 0 || (commit.consents ?? []).length > 0
+  if (passEnded || toMatch || toPlan) await runtime.queue.wakeSettle()
 }
 
 /** Sightings with their data: what was only announced is read now, in the app's own batches. */

@@ -5,6 +5,7 @@ import type { Link } from '../engine/core/ports/store.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
 import type { Household } from './household.ts'
+import { consentsFor } from './consents.ts'
 import { APPROVED, approvalHold, type Runtime } from './runtime.ts'
 
 /** The fact under which the store keeps which config the last whole plan was made with, and when it was whole. */
@@ -118,7 +119,8 @@ async function believeRound(runtime: Runtime, connection: string, ids: readonly 
   const rules = runtime.rules.connections.get(connection)
   if (!rules) return 0
   for (let attempt = 1; ; attempt++) {
-    const ws = new Workspace(await runtime.store.loadRecords(connection, ids))
+    const hood = await runtime.store.loadRecords(connection, ids)
+    const ws = new Workspace(hood, await consentsFor(runtime, hood))
     const missing = ids
       .map((id) => ws.link(connection, id))
       .filter((link): link is Link => link?.state === 'missing' && link.personId !== null)

@@ -6,6 +6,7 @@ import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { applySightings, deletionsHeld, wakeAfter } from './apply.ts'
+import { consentsFor } from './consents.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
 
 /**
@@ -110,7 +111,8 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
     const ids = flags.map((flag) => flag.personId)
     // A plan that is made anew must not slip past the brake that held it.
     heldFields ??= await brakedFields(runtime)
-    const ws = new Workspace(await store.loadPeople(ids))
+    const hood = await store.loadPeople(ids)
+    const ws = new Workspace(hood, await consentsFor(runtime, hood))
     const held = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields }
     for (const id of ids) planPerson(ws, runtime.rules, id, terms)

@@ -85,6 +85,9 @@ export const FIELDS: readonly FieldInfo[] = [
   { name: 'tags', type: 'list' },
 ]
 
+/** Fields of an app that keeps consent; see `fields` in app.ts. */
+export const CONSENT_FIELDS: readonly FieldInfo[] = [text('consent', 20), text('optedIn', 40)]
+
 /** Why the app refuses a value, or undefined. `null` is always allowed: it blanks the field. */
 export function refusal(info: FieldInfo, value: Json): string | undefined {
   if (value === null) return undefined

@@ -1,5 +1,6 @@
 import { mapped, sameFields } from './diff.ts'
 import { hearRecord, withoutFailure } from './hear.ts'
+import { hearConsents } from './hear-consent.ts'
 import { keysOf } from './identity.ts'
 import { absorbPerson } from './people.ts'
 import { planPerson, type PlanTerms } from './plan.ts'
@@ -55,10 +56,16 @@ function sightRecord(
   now_ms: number,
 ): void {
   const link = ws.link(connection.name, record.id)
-  if (!link || link.personId === null) return stage(ws, rules, connection, link, record)
+  if (!link || link.personId === null) return stage(ws, rules, connection, link, record, now_ms)
   if (ws.sending(link.personId, connection.name)) {
     // What is heard while our own write is under way may be its echo, or half of it: it is read again afterwards.
     if (!link.recheck) ws.saveLink({ ...link, recheck: true })
+    return
+  }
+  if (record.modified_ms !== undefined && record.modified_ms < (link.modified_ms ?? 0) && link.rev !== record.rev) {
+    // An old copy, most likely: it is read once more. What that says counts, for a clock may have been set back.
+    const { modified_ms: _modified_ms, ...rest } = link
+    ws.saveLink({ ...rest, recheck: true })
     return
   }
   if (link.state === 'gone' || link.state === 'missing') {
@@ -66,6 +73,7 @@ function sightRecord(
     if (person && person.state !== 'live' && person.state !== 'merged') ws.savePerson({ ...person, state: 'live' })
     else ws.touch(link.personId)
   }
+  hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
   hearRecord(ws, rules, connection, link, record, now_ms)
 }
 
@@ -76,8 +84,10 @@ function stage(
   connection: ConnectionRules,
   link: Link | undefined,
   record: AppRecord,
+  now_ms: number,
 ): void {
   const fields = mapped(connection.lens, record.fields)
+  hearConsents(ws, connection, link, record, fields, now_ms)
   const keys = keysOf(connection.lens.get(fields), rules.catalogue)
   if (link?.state === 'ambiguous' && sameFields(connection.lens, link.fields, fields)) {
     if (link.rev !== record.rev || link.recheck) ws.saveLink({ ...link, rev: record.rev, recheck: false })

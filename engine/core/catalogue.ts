@@ -77,6 +77,12 @@ export const STANDARD_FIELDS: readonly FieldDef[] = [
   set('tags', 'tag', 'Tag'),
 ]
 
+/** Not mapped as fields are, and never a person's cell: names for plans and the log. See consent.ts. */
+export const CONSENT_FIELDS: readonly FieldDef[] = [
+  scalar('consent.email', 'text', 'Consent to e-mail'),
+  scalar('consent.phone', 'text', 'Consent to calls and texts'),
+]
+
 /** Normal forms that need a library, handed in so that the core stays pure. */
 export interface Normalisers {
   /** E.164 where the number can be read, else its digits. */
@@ -91,20 +97,23 @@ export type Cells = { readonly [cell: CellKey]: Json }
 
 export class Catalogue {
   readonly #fields: ReadonlyMap<string, FieldDef>
+  readonly #mappable: readonly FieldDef[]
   readonly #normalisers: Normalisers
 
   /** @param custom fields beyond the standard ones; their names start with `custom.` */
   constructor(normalisers: Normalisers, custom: readonly FieldDef[] = []) {
     this.#normalisers = normalisers
-    this.#fields = new Map([...STANDARD_FIELDS, ...custom].map((field) => [field.name, field]))
+    this.#mappable = [...STANDARD_FIELDS, ...custom]
+    this.#fields = new Map([...this.#mappable, ...CONSENT_FIELDS].map((field) => [field.name, field]))
   }
 
+  /** The fields that a mapping can name. */
   get fields(): Iterable<FieldDef> {
-    return this.#fields.values()
+    return this.#mappable
   }
 
   has(field: string): boolean {
-    return this.#fields.has(field)
+    return this.#mappable.some(({ name }) => name === field)
   }
 
   /** @throws RangeError for a field that is not in the catalogue: configs are checked before they get here. */

@@ -50,6 +50,8 @@ export function hearRecord(
   }
   // Whatever was said, also what was refused or lost: the plan has to see whether the app must be corrected.
   if (heard.length + blanks.length > 0 || link.recheck) ws.touch(personId)
+  // Nobody planned here while the record was to be read again: the plan that is made now must be of the person as it is now.
+  if (link.recheck) ws.rely(personId)
   for (const field of changedFields) ws.tally(connection.name, `field:${field}`, now_ms)
 
   const edited = changedFields.size > 0
@@ -67,6 +69,7 @@ export function hearRecord(
     rewrites: keepRewrites(link.rewrites, fields),
     keys: keysOf(lens.get(fields), catalogue),
     recheck: false,
+    ...(record.modified_ms === undefined ? {} : { modified_ms: record.modified_ms }),
   }
   if (first || !sameLink(connection, link, next)) ws.saveLink(next)
 }

@@ -28,6 +28,8 @@ export function absorbPerson(ws: Workspace, loserId: string, winnerId: string, n
   }
   ws.savePerson({ ...winner, cells } satisfies Person)
   ws.savePerson({ ...loser, state: 'merged', mergedInto: winnerId })
+  // A record that is being created for the loser just now is not among its links yet.
+  ws.markUnplanned(loserId)
   for (const link of ws.linksOf(loserId)) {
     const rival = ws.linkIn(winnerId, link.connection)
     const duplicate = rival !== undefined && rival.state !== 'gone' && link.state !== 'gone'

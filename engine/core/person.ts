@@ -14,7 +14,7 @@ export interface Cell {
 }
 
 /** Why a value stands. */
-export type Rule = 'first' | 'edit' | 'latest' | 'prefer' | 'owner' | 'fill' | 'same' | 'act'
+export type Rule = 'first' | 'edit' | 'latest' | 'prefer' | 'owner' | 'fill' | 'same' | 'act' | 'consent'
 
 /** Our golden record of one human being. */
 export interface Person {

@@ -1,8 +1,10 @@
 import { fieldOf, type CellKey, type Cells } from './catalogue.ts'
+import { isConsentCell } from './consent.ts'
 import { matches } from './include.ts'
 import { isSomebody } from './identity.ts'
 import { sameJson, type Json, type JsonObject } from './json.ts'
 import { valuesOf, type Person } from './person.ts'
+import { planConsent } from './plan-consent.ts'
 import type { Lens } from './ports/lens.ts'
 import type { Intent, IntentCell, Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
@@ -24,17 +26,25 @@ export interface PlanTerms {
 export function planPerson(ws: Workspace, rules: Rules, personId: string, terms: PlanTerms): void {
   const person = ws.person(personId)
   if (!person) return
+  if (person.state === 'merged') restage(ws, personId)
   const cells = valuesOf(person)
   for (const connection of rules.connections.values()) {
     const intent = planFor(ws, rules, connection, person, cells, terms)
-    if (intent) ws.intend(stillBraked(intent, ws.openIntent(personId, connection.name)))
+    if (intent) ws.intend(intent)
     else if (intent === null) ws.withdraw(personId, connection.name)
+  }
+}
+
+/** Records that came to somebody who is by now somebody else: they are matched like any that are heard. */
+function restage(ws: Workspace, personId: string): void {
+  for (const link of ws.linksOf(personId)) {
+    if (link.state === 'linked') ws.saveLink({ ...link, personId: null, state: 'staged' })
   }
 }
 
 /** What a brake holds stays held when it is planned anew: only an operator lets it go. */
 function stillBraked(intent: Intent, open: Intent | undefined): Intent {
-  const braked = open?.state === 'held' && open.op === intent.op && open.held?.startsWith('brake:') === true
+  const braked = isBraked(open) && open?.op === intent.op
   return braked && intent.state === 'pending' ? { ...intent, state: 'held', held: open.held as string } : intent
 }
 
@@ -59,8 +69,11 @@ function planFor(
   if (link && link.state === 'linked') {
     if (link.failure) return null
     // It is about to be read again, and planned then: nothing is written over what was not heard.
-    if (link.recheck) return undefined
-    if (connection.include && !matches(connection.include, cells)) return null
+    if (link.recheck) {
+      // It may have been read by the time this is committed: then nobody has seen what is newer.
+      if (ws.isChanged(person.id)) ws.markUnplanned(person.id)
+      return undefined
+    }
     return planUpdate(ws, rules, connection, person, cells, link, sending?.fields ?? {}, terms)
   }
   const open = ws.openIntent(person.id, connection.name)
@@ -73,10 +86,11 @@ function planFor(
   const mayCreate = !link || (link.state === 'gone' && connection.deletes === 'ignore')
   if (!mayCreate || !connection.create || ws.suspected(person.id, connection.name)) return null
   if (connection.include && !matches(connection.include, cells)) return null
-  return planCreate(connection, rules, person, cells, terms)
+  return planCreate(ws, connection, rules, person, cells, terms)
 }
 
 function planCreate(
+  ws: Workspace,
   connection: ConnectionRules,
   rules: Rules,
   person: Person,
@@ -86,13 +100,15 @@ function planCreate(
   const fields = connection.lens.put(cells, null)
   const seen = connection.lens.get(fields)
   if (!isSomebody(seen)) return null
-  return draft(terms, connection, person, {
+  const consent = planConsent(ws, connection, person, fields, null)
+  const intent = draft(terms, connection, person, {
     op: 'create',
     recordId: null,
     rev: null,
-    fields,
-    cells: cellDifferences(rules, person, {}, seen),
+    fields: { ...fields, ...consent.fields },
+    cells: { ...cellDifferences(rules, person, {}, seen), ...consent.cells },
   })
+  return stillBraked(intent, ws.openIntent(person.id, connection.name))
 }
 
 function planUpdate(
@@ -108,16 +124,35 @@ function planUpdate(
   const { lens } = connection
   const shadow: JsonObject = { ...link.fields, ...underWay }
   const present = lens.get(shadow)
+  // Whoever does not belong there is left as he is; but for consent, which flows whatever the filters say.
+  const belongs = !connection.include || matches(connection.include, cells)
   const wanted = withoutConflicts(ws, connection, person, cells, present)
-  const patch = outstanding(lens, wanted, shadow, link.rewrites)
-  if (Object.keys(patch).length === 0) return null
-  return draft(terms, connection, person, {
-    op: 'update',
-    recordId: link.recordId,
-    rev: link.rev,
-    fields: patch,
-    cells: cellDifferences(rules, person, present, lens.get({ ...shadow, ...patch })),
-  })
+  const patch = belongs ? outstanding(lens, wanted, shadow, link.rewrites) : {}
+  const shown = { ...shadow, ...patch }
+  const consent = planConsent(ws, connection, person, shown, link)
+  const urgent = Object.keys(consent.fields).length > 0
+  const update = (fields: JsonObject, planned: Intent['cells']): Intent | null =>
+    Object.keys(fields).length === 0
+      ? null
+      : draft(terms, connection, person, {
+          op: 'update',
+          recordId: link.recordId,
+          rev: link.rev,
+          fields,
+          cells: planned,
+          urgent,
+        })
+  const whole = update(
+    { ...patch, ...consent.fields },
+    { ...cellDifferences(rules, person, present, lens.get(shown)), ...consent.cells },
+  )
+  const intent = whole && stillBraked(whole, ws.openIntent(person.id, connection.name))
+  // Consent waits for no brake; what is held goes after it.
+  return urgent && isBraked(intent) ? update(consent.fields, consent.cells) : intent
+}
+
+function isBraked(intent: Intent | null | undefined): boolean {
+  return intent?.state === 'held' && intent.held?.startsWith('brake:') === true
 }
 
 /**
@@ -144,7 +179,9 @@ function planDelete(
   if (ws.sending(person.id, connection.name)) return undefined
   const archive = person.state === 'archived'
   if (!link || link.state !== 'linked' || !connection.canDelete || (archive && !connection.canArchive)) return null
-  return draft(terms, connection, person, {
+  // Somebody may have worked on it since: that is heard first, and may be a sign of life.
+  if (link.recheck) return undefined
+  const intent = draft(terms, connection, person, {
     op: 'delete',
     recordId: link.recordId,
     rev: link.rev,
@@ -152,6 +189,7 @@ function planDelete(
     fields: {},
     cells: {},
   })
+  return stillBraked(intent, ws.openIntent(person.id, connection.name))
 }
 
 /** What the person says, except where an operator is asked: there the record keeps its own value meanwhile. */
@@ -177,7 +215,7 @@ function draft(
   terms: PlanTerms,
   connection: ConnectionRules,
   person: Person,
-  what: Pick<Intent, 'op' | 'recordId' | 'rev' | 'fields' | 'cells'> & { archive?: boolean },
+  what: Pick<Intent, 'op' | 'recordId' | 'rev' | 'fields' | 'cells'> & { archive?: boolean; urgent?: boolean },
 ): Intent {
   const held = terms.held ?? brakeOn(person, connection, what.cells, terms)
   return {
@@ -185,6 +223,7 @@ function draft(
     connection: connection.name,
     personId: person.id,
     archive: false,
+    urgent: false,
     ...what,
     state: held === null ? 'pending' : 'held',
     ...(held === null ? {} : { held }),
@@ -198,6 +237,7 @@ function draft(
 /** The brake's sentence for a field that goes back and forth, or was changed in too many records; null for none. */
 function brakeOn(person: Person, connection: ConnectionRules, cells: Intent['cells'], terms: PlanTerms): string | null {
   for (const key of Object.keys(cells)) {
+    if (isConsentCell(key)) continue
     const field = fieldOf(key)
     const flips = person.cells[key]?.flips
     const recent = flips !== undefined && terms.now_ms - flips.since_ms <= connection.brakes.window_ms

@@ -1,3 +1,4 @@
+import { isConsentCell } from './consent.ts'
 import { mapped } from './diff.ts'
 import { ATTEMPTS_MAX, backoff_ms, reactionTo, type Failure } from './failure.ts'
 import { compact, withoutFailure } from './hear.ts'
@@ -91,6 +92,19 @@ function settleWritten(
       failure: { kind: 'permanent', message, advice: 'Run: kith why <person>, and merge the two.' },
     })
   }
+  if (intent.op === 'create' && ws.person(intent.personId)?.state === 'merged') {
+    // Whoever it was made for turned out to be somebody else meanwhile: it is matched like any record that is heard.
+    ws.saveLink({
+      ...(link ?? blankLink(connection.name, record.id)),
+      fields: mapped(connection.lens, record.fields),
+      rev: record.rev,
+      state: 'staged',
+      keys: keysOf(connection.lens.get(record.fields), rules.catalogue),
+    })
+    return settled('done', { answer: { id: record.id, rev: record.rev } })
+  }
+  // A merge of people that is decided at the same time does not know of this record.
+  if (intent.op === 'create') ws.rely(intent.personId)
   const rival = ws.linkIn(intent.personId, connection.name)
   if (rival && rival.state !== 'gone' && rival.recordId !== record.id) {
     // The record is no longer this person's: what became of it is heard from the app.
@@ -121,7 +135,7 @@ function settleWritten(
   const rewrites = rewritesOf(before.rewrites, intent.fields, fields)
   logRewrites(ws, rules, connection, intent, fields, record.id, now_ms)
   const base_ms = { ...before.base_ms }
-  for (const [cell, { stamp }] of Object.entries(intent.cells)) base_ms[cell] = stamp.at
+  for (const [cell, { stamp }] of Object.entries(intent.cells)) if (!isConsentCell(cell)) base_ms[cell] = stamp.at
   ws.saveLink({
     ...withoutFailure(before),
     personId: intent.personId,
@@ -133,6 +147,7 @@ function settleWritten(
     rewrites,
     keys: keysOf(connection.lens.get(fields), rules.catalogue),
     recheck: before.recheck || others.length > 0,
+    ...(record.modified_ms === undefined ? {} : { modified_ms: record.modified_ms }),
   })
   if (created) ws.tally(connection.name, 'created', now_ms)
   planOn(ws, connection, intent, fields, rewrites, record.rev)
@@ -158,7 +173,9 @@ function planOn(
   const person = ws.person(intent.personId)
   if (!person) return
   const left = outstanding(connection.lens, valuesOf(person), fields, rewrites)
-  if (Object.keys(left).length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
+  // A create is repeated as it was, whatever was told about consent meanwhile.
+  const repeated = intent.op === 'create' && intent.attempts > 1 && connection.lens.consents.length > 0
+  if (repeated || Object.keys(left).length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
 }
 
 function settleFailed(
@@ -274,7 +291,7 @@ function logRewrites(
   const got = connection.lens.get(fields)
   const origin = { personId: intent.personId, recordId, now_ms }
   for (const [cell, { after, stamp, rule }] of Object.entries(intent.cells)) {
-    if (rules.catalogue.equal(cell, after, got[cell] ?? null)) continue
+    if (isConsentCell(cell) || rules.catalogue.equal(cell, after, got[cell] ?? null)) continue
     ws.log(changeOf(origin, cell, after, got[cell] ?? null, stamp, 'rewritten', rule))
   }
 }

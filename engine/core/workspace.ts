@@ -1,4 +1,5 @@
 import type { CellKey } from './catalogue.ts'
+import type { Consent } from './consent.ts'
 import { sameJson, type Json } from './json.ts'
 import type { Cell, Person, Rule } from './person.ts'
 import type { Change, Commit, Conflict, Intent, Link, Neighbourhood, Tally } from './ports/store.ts'
@@ -29,8 +30,14 @@ export class Workspace {
   readonly #withdrawn = new Map<string, { personId: string; connection: string }>()
   readonly #tallies = new Map<string, Tally>()
   readonly #unplanned = new Set<string>()
+  readonly #reliedOn = new Set<string>()
+  readonly #consents = new Map<string, Consent>()
+  readonly #consentsSeen = new Map<string, number>()
+  readonly #changedConsents = new Set<string>()
 
-  constructor(hood: Neighbourhood) {
+  /** @param consents what the ledger says of every address in question; see consentKeys in consents.ts */
+  constructor(hood: Neighbourhood, consents: readonly Consent[] = []) {
+    for (const consent of consents) this.#consents.set(consent.key, consent)
     for (const person of hood.people) this.#people.set(person.id, person)
     for (const link of hood.links) this.#keepLink(link)
     for (const intent of hood.intents) {
@@ -84,6 +91,19 @@ export class Workspace {
     return this.#suspected.get(personId)?.has(connection) ?? false
   }
 
+  /** What is known of an address. What was looked at must still hold when this is committed. */
+  consent(key: string): Consent | undefined {
+    const consent = this.#consents.get(key)
+    if (!this.#consentsSeen.has(key)) this.#consentsSeen.set(key, consent?.version ?? 0)
+    return consent
+  }
+
+  saveConsent(consent: Consent): void {
+    this.consent(consent.key)
+    this.#consents.set(consent.key, consent)
+    this.#changedConsents.add(consent.key)
+  }
+
   savePerson(person: Person): void {
     this.#people.set(person.id, person)
     this.#changedPeople.add(person.id)
@@ -135,6 +155,11 @@ export class Workspace {
     this.#tallies.set(key, { connection, what, count, at_ms })
   }
 
+  /** The decision rests on the person as it is, although it is not changed. */
+  rely(personId: string): void {
+    this.#reliedOn.add(personId)
+  }
+
   /** The person's plan is to be made later, in a step of its own. */
   markUnplanned(personId: string): void {
     this.#unplanned.add(personId)
@@ -162,13 +187,15 @@ export class Workspace {
       unplanned: [...this.#unplanned],
       seen: this.#seen(),
       tallies: [...this.#tallies.values()],
+      consents: [...this.#changedConsents].map((key) => this.#consents.get(key) as Consent),
+      consentsSeen: [...this.#consentsSeen].map(([key, version]) => ({ key, version })),
     }
   }
 
   /** Whoever is planned without being changed: the plan holds only for the person that was looked at. */
   #seen(): { id: string; version: number }[] {
     const planned = new Set([...this.#intents.values(), ...this.#withdrawn.values()].map((item) => item.personId))
-    return [...planned]
+    return [...new Set([...planned, ...this.#reliedOn])]
       .filter((id) => !this.#changedPeople.has(id))
       .flatMap((id) => this.#people.get(id) ?? [])
       .map(({ id, version }) => ({ id, version }))

@@ -1,9 +1,11 @@
+import type { Consent } from '../core/consent.ts'
 import type { KeyHolder, Link, LinkState, Neighbourhood, Store } from '../core/ports/store.ts'
 import type { Database, Row } from './database.ts'
 import {
   columnsOf,
   CONFLICT_COLUMNS,
   conflictFrom,
+  consentFrom,
   INTENT_COLUMNS,
   intentFrom,
   LINK_COLUMNS,
@@ -88,6 +90,12 @@ from (select distinct key from unnest($1::text[]) k(key)) k cross join lateral (
 order by k.key, l.connection, l.record_id`,
 }
 
+const CONSENTS = {
+  name: 'consents',
+  text: `select c.* from unnest($1::text[]) r(key) cross join lateral (
+  select key, state, stamp_at, stamp_by, opt_in_ms, restricted_ms, events, version from kith.consent where key = r.key offset 0) c`,
+}
+
 const STAGED = {
   name: 'staged',
   text: `select ${LINK_COLUMNS} from kith.link where state = 'staged' and (connection, record_id) > ($2, $3)
@@ -147,6 +155,12 @@ export async function keyHolders(database: Database, keys: readonly string[]): P
     personId: row.person_id as string | null,
     state: row.state as LinkState,
   }))
+}
+
+export async function consents(database: Database, keys: readonly string[]): Promise<Consent[]> {
+  if (keys.length === 0) return []
+  const { rows } = await database.run(CONSENTS, [[...new Set(keys)]])
+  return rows.map(consentFrom)
 }
 
 /** The round is read first: whoever matches between the two statements makes the commit of this one lose. */

@@ -18,14 +18,19 @@ const ALONE = `not exists (
  */
 const CLAIM = {
   name: 'claim',
-  text: `with next as (
+  text: `with first as materialized (
   select i.id from kith.intent i
-  where i.connection = $1 and i.state <> 'sending' and i.state = 'pending' and i.not_before_ms <= $3 and ${ALONE}
+  where i.connection = $1 and i.urgent and i.state = 'pending' and i.not_before_ms <= $3 and ${ALONE}
   order by i.planned_ms, i.id limit $2
+  for update of i skip locked
+), next as materialized (
+  select i.id from kith.intent i
+  where i.connection = $1 and i.state <> 'sending' and i.state = 'pending' and not i.urgent and i.not_before_ms <= $3 and ${ALONE}
+  order by i.planned_ms, i.id limit $2 - (select count(*) from first)
   for update of i skip locked
 )
 update kith.intent i set state = 'sending', attempts = i.attempts + 1, lease_ms = $4
-where i.id = any (array(select id from next))
+where i.id = any (array(select id from first union all select id from next))
 returning ${columnsOf('i', INTENT_COLUMNS)}`,
 }
 
@@ -235,5 +240,5 @@ async function intentPage(
 }
 
 function byPlan(a: Intent, b: Intent): number {
-  return a.planned_ms - b.planned_ms || (a.id < b.id ? -1 : 1)
+  return Number(b.urgent) - Number(a.urgent) || a.planned_ms - b.planned_ms || (a.id < b.id ? -1 : 1)
 }

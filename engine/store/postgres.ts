@@ -42,6 +42,7 @@ export async function openStore(url: string, options: { poolSize?: number } = {}
     staged: (limit, after) => load.staged(database, limit, after),
     rechecks: (limit) => load.rechecks(database, limit),
     keyHolders: (keys) => load.keyHolders(database, keys),
+    consents: (keys) => load.consents(database, keys),
     unplanned: (limit) => reads.unplanned(database, limit),
     replanAll: () => reads.replanAll(database),
 

@@ -1,3 +1,4 @@
+import type { Consent, ConsentEvent, ConsentState } from '../core/consent.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import type { Cell, Person, Rule } from '../core/person.ts'
@@ -22,7 +23,7 @@ export const PERSON_COLUMNS = 'id, version, state, merged_into, cells'
 export const LINK_COLUMNS =
   'connection, record_id, person_id, state, fields, rev, modified_ms, field_times_ms, base_ms, rewrites, keys, candidates, reason, failure, recheck, version'
 export const INTENT_COLUMNS =
-  'id, connection, person_id, op, record_id, rev, archive, fields, cells, state, held, released, attempts, not_before_ms, planned_ms, failure'
+  'id, connection, person_id, op, record_id, rev, archive, fields, cells, state, held, released, attempts, not_before_ms, planned_ms, failure, urgent'
 export const CONFLICT_COLUMNS = 'person_id, cell, connection, record_id, ours, theirs, stamp_at, stamp_by'
 export const CHANGE_COLUMNS = 'id, person_id, cell, before, after, stamp_at, stamp_by, record_id, kind, rule, heard_ms'
 
@@ -134,6 +135,8 @@ export function intentFrom(row: Row): Intent {
     attempts: row.attempts as number,
     notBefore_ms: row.not_before_ms as number,
     planned_ms: row.planned_ms as number,
+    // What was delivered does not remember it.
+    urgent: row.urgent === true,
   }
   if (row.held !== null) intent.held = row.held as string
   if (row.failure !== null) intent.failure = row.failure as unknown as Failure
@@ -157,7 +160,32 @@ export function intentRow(intent: Intent): Row {
     attempts: intent.attempts,
     not_before_ms: intent.notBefore_ms,
     planned_ms: intent.planned_ms,
+    urgent: intent.urgent,
     failure: intent.failure,
+  }
+}
+
+export function consentFrom(row: Row): Consent {
+  return {
+    key: row.key as string,
+    state: row.state as ConsentState,
+    stamp: { at: row.stamp_at as number, by: row.stamp_by as string },
+    optIn_ms: row.opt_in_ms as number | null,
+    restricted_ms: row.restricted_ms as number | null,
+    events: row.events as unknown as ConsentEvent[],
+    version: row.version as number,
+  }
+}
+
+export function consentRow(consent: Consent): Row {
+  return {
+    key: consent.key,
+    state: consent.state,
+    stamp_at: consent.stamp.at,
+    stamp_by: consent.stamp.by,
+    opt_in_ms: consent.optIn_ms,
+    restricted_ms: consent.restricted_ms,
+    events: consent.events,
   }
 }
 

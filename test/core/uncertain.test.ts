@@ -34,6 +34,7 @@ const intent: Intent = {
   attempts: 2,
   notBefore_ms: 0,
   planned_ms: 0,
+  urgent: false,
 }
 
 describe('what a record says about a write whose answer was lost', () => {

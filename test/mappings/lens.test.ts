@@ -251,7 +251,7 @@ describe('a mapping of the user beside the default one', () => {
 
   test('an app without a default mapping is named with those that have one', () => {
     expect(() => mappingFor('fax')).toThrow(
-      'no default mapping for fax; there are some for carddav, csv, google, hubspot, memory, vdir, zendesk',
+      'no default mapping for fax; there are some for carddav, csv, google, hubspot, mailchimp, memory, salesforce, vdir, zendesk',
     )
   })
 })

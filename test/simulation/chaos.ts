@@ -4,7 +4,7 @@ import type { Quirks } from '../../connectors/memory/quirks.ts'
 import type { Policy } from '../../engine/core/rules.ts'
 import { somethingUnsettled } from '../../workers/sweep.ts'
 import { cardOf, editOf } from './household.ts'
-import { violations, type Typed } from './invariants.ts'
+import { violations, type Restriction, type Typed } from './invariants.ts'
 import { Random } from './random.ts'
 import { World, type AppPlan, type WorldPlan } from './world.ts'
 
@@ -53,7 +53,7 @@ export async function run(seed: number, weather: Weather = STORM): Promise<Outco
     for (let index = 0; index < 10; index++) typed.add(random.pick([...world.apps.keys()]), index)
     await storm(world, typed, weather)
     await fairWeather(world)
-    found.push(...(await violations(world, typed.entries)))
+    found.push(...(await violations(world, typed.entries, typed.restrictions)))
     found.push(...(await quiet(world)))
   } catch (error) {
     found.push(`the run broke: ${error instanceof Error ? error.stack : String(error)}`)
@@ -68,6 +68,7 @@ function drawPlan(random: Random): WorldPlan {
   const apps = Array.from({ length: count }, (_, index): AppPlan => ({
     name: `app${index}`,
     quirks: drawQuirks(random),
+    consent: random.chance(0.6),
     rules: { deletes },
   }))
   return { apps, policies: drawPolicies(random) }
@@ -170,6 +171,7 @@ async function quiet(world: World): Promise<string[]> {
 class Diary {
   readonly #world: World
   #entries: Typed[] = []
+  #restrictions: Restriction[] = []
   #serial = 0
 
   constructor(world: World) {
@@ -178,6 +180,11 @@ class Diary {
 
   get entries(): readonly Typed[] {
     return this.#entries
+  }
+
+  /** Restrictions that stand in a record as a human left it, and that nobody has opted out of since. */
+  get restrictions(): readonly Restriction[] {
+    return this.#restrictions
   }
 
   add(name: string, index: number): void {
@@ -206,11 +213,29 @@ class Diary {
       this.#world.note(`human in ${name}: merges ${id} into ${winner}`)
       for (const merged of [id, winner]) this.#world.humanRemoved.add(`${name} ${merged}`)
       this.#world.humanMade.add(`${name} ${app.merge(id, winner)}`)
+    } else if (this.#world.keepsConsent(name) && random.chance(0.2)) {
+      this.#consent(name, id)
     } else {
       const before = app.peek(id)?.fields ?? {}
       app.edit(id, editOf(before, ++this.#serial, random))
       this.#note(name, id)
     }
+  }
+
+  /** Somebody unsubscribes, or bounces; or subscribes again, with a proof or without one. */
+  #consent(name: string, id: string): void {
+    const { random, now_ms } = this.#world
+    const proven = random.chance(0.3)
+    const state = proven ? 'subscribed' : random.pick(['unsubscribed', 'bounced', 'complained', 'subscribed', null])
+    this.#world.advance(1)
+    const optedIn = proven ? { optedIn: new Date(now_ms + 1).toISOString() } : {}
+    this.#world.app(name).edit(id, { consent: state, ...optedIn })
+    this.#note(name, id)
+    const lens = this.#world.rules.connections.get(name)?.lens
+    const key = lens?.consents[0]?.key(this.#world.app(name).peek(id)?.fields ?? {}) ?? null
+    if (key === null) return
+    if (proven) this.#restrictions = this.#restrictions.filter((one) => one.key !== key)
+    else if (state !== null && state !== 'subscribed') this.#restrictions.push({ app: name, id, key })
   }
 
   /** The record says something new: that is what must not vanish. What it said before may, for its own human changed it. */
@@ -224,6 +249,7 @@ class Diary {
   }
 
   #forget(name: string, id: string): void {
+    this.#restrictions = this.#restrictions.filter((one) => one.app !== name || one.id !== id)
     this.#entries = this.#entries.filter((entry) => entry.app !== name || entry.id !== id)
   }
 }

@@ -1,3 +1,4 @@
+import { isRestrictive } from '../../engine/core/consent.ts'
 import { fieldOf, isElement, type Cells } from '../../engine/core/catalogue.ts'
 import { sameJson, type Json, type JsonObject } from '../../engine/core/json.ts'
 import { SECOND_RECORD } from '../../engine/core/people.ts'
@@ -12,8 +13,19 @@ export interface Typed {
   readonly cells: Cells
 }
 
+/** A human has written into a record that its address must not be written to; nobody has changed the record since. */
+export interface Restriction {
+  readonly app: string
+  readonly id: string
+  readonly key: string
+}
+
 /** Collects what is wrong, by the invariant's number; empty in a healthy world. */
-export async function violations(world: World, typed: readonly Typed[]): Promise<string[]> {
+export async function violations(
+  world: World,
+  typed: readonly Typed[],
+  restrictions: readonly Restriction[] = [],
+): Promise<string[]> {
   const found: string[] = []
   const links = await all<Link>(world.store.links({}))
   const open = await all<Intent>(world.store.intents({}))
@@ -26,6 +38,7 @@ export async function violations(world: World, typed: readonly Typed[]): Promise
   found.push(...unheard(world, links))
   found.push(...deletions(world))
   found.push(...(await vanished(world, typed)))
+  found.push(...(await loosened(world, links, restrictions)))
   return found
 }
 
@@ -132,6 +145,37 @@ async function vanished(world: World, typed: readonly Typed[]): Promise<string[]
     }
   }
   return lost
+}
+
+/** I7: what a human has restricted stands everywhere, and the ledger never loosens without a later opt-in. */
+async function loosened(world: World, links: readonly Link[], restrictions: readonly Restriction[]): Promise<string[]> {
+  const found: string[] = []
+  for (const { app, id, key } of restrictions) {
+    const [entry] = await world.store.consents([key])
+    if (!entry || !isRestrictive(entry.state))
+      found.push(`I7 ${key} was restricted in ${app} ${id}, and is ${entry?.state ?? 'unknown'}`)
+  }
+  for (const link of links) {
+    if (link.state !== 'linked' || link.personId === null) continue
+    const record = world.app(link.connection).peek(link.recordId)
+    for (const slot of world.rules.connections.get(link.connection)?.lens.consents ?? []) {
+      const key = record ? slot.key(record.fields) : null
+      const [entry] = key === null ? [] : await world.store.consents([key])
+      const state = record ? slot.state(record.fields) : null
+      if (entry && isRestrictive(entry.state) && (state === null || !isRestrictive(state)) && state !== 'pending') {
+        found.push(
+          `I7 ${link.connection} ${link.recordId} says ${state ?? 'nothing'} of ${entry.key}, which is ${entry.state}`,
+        )
+      }
+      for (const [index, event] of (entry?.events ?? []).entries()) {
+        const before = entry?.events.slice(0, index).findLast((one) => one.kind === 'applied')
+        const loosens = before && isRestrictive(before.state) && !isRestrictive(event.state) && event.kind === 'applied'
+        if (loosens && (event.optIn_ms ?? 0) <= before.stamp.at)
+          found.push(`I7 ${entry?.key} was loosened without a proof`)
+      }
+    }
+  }
+  return found
 }
 
 function said(world: World, cell: string, value: Json): string {

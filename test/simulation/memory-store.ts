@@ -1,3 +1,4 @@
+import type { Consent } from '../../engine/core/consent.ts'
 import type { Failure } from '../../engine/core/failure.ts'
 import type { Json, JsonObject } from '../../engine/core/json.ts'
 import type { Person } from '../../engine/core/person.ts'
@@ -43,6 +44,7 @@ export class MemoryStore implements Store {
   readonly #facts = new Map<string, Json>()
   readonly #people = new Map<string, Person>()
   readonly #unplanned = new Map<string, number>()
+  readonly #consents = new Map<string, Consent>()
   #marks = 0
   /** Connection, record id. */
   readonly #links = new Map<string, Map<string, Link>>()
@@ -162,6 +164,10 @@ export class MemoryStore implements Store {
     return this.#people.size
   }
 
+  async consents(keys: readonly string[]): Promise<Consent[]> {
+    return [...new Set(keys)].flatMap((key) => this.#consents.get(key) ?? [])
+  }
+
   async commit(commit: Commit): Promise<CommitResult> {
     commit.intents?.forEach(checkOpen)
     const step = this.#feedStep(commit)
@@ -195,7 +201,12 @@ export class MemoryStore implements Store {
     for (const { personId, mark } of commit.planned ?? []) {
       if (this.#unplanned.get(personId) === mark) this.#unplanned.delete(personId)
     }
-    for (const id of new Set(commit.unplanned ?? [])) this.#flag(id)
+    for (const consent of commit.consents ?? []) {
+      this.#consents.set(consent.key, { ...consent, version: (this.#consents.get(consent.key)?.version ?? 0) + 1 })
+    }
+    const keys = (commit.consents ?? []).map(({ key }) => key)
+    const concerned = (await this.keyHolders(keys)).flatMap(({ personId }) => personId ?? [])
+    for (const id of new Set([...(commit.unplanned ?? []), ...concerned])) this.#flag(id)
     for (const { connection, what, count, at_ms } of commit.tallies ?? []) {
       const bucket_ms = bucketOf(at_ms)
       const key = JSON.stringify([connection, what, bucket_ms])
@@ -207,7 +218,7 @@ export class MemoryStore implements Store {
 
   async claim(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]> {
     return this.#sendable(connection, now_ms)
-      .sort(byPlan)
+      .sort(byUrgency)
       .slice(0, limit)
       .map((intent) => this.#send(intent, leaseEnd_ms))
   }
@@ -217,7 +228,7 @@ export class MemoryStore implements Store {
       .sort((a, b) => a.lease_ms - b.lease_ms || byPlan(a.intent, b.intent))
       .slice(0, limit)
       .map(({ intent }) => this.#send(intent, leaseEnd_ms))
-      .sort(byPlan)
+      .sort(byUrgency)
   }
 
   async expireLeases(connections: readonly string[]): Promise<void> {
@@ -380,7 +391,16 @@ export class MemoryStore implements Store {
     this.#unplanned.set(personId, ++this.#marks)
   }
 
-  #loses({ matchRound, people = [], seen = [], links = [], intents = [], withdrawn = [] }: Commit): boolean {
+  #loses({
+    matchRound,
+    people = [],
+    seen = [],
+    links = [],
+    intents = [],
+    withdrawn = [],
+    consentsSeen = [],
+  }: Commit): boolean {
+    if (consentsSeen.some(({ key, version }) => (this.#consents.get(key)?.version ?? 0) !== version)) return true
     if (matchRound !== undefined && matchRound !== this.#round) return true
     if ([...people, ...seen].some((person) => (this.#people.get(person.id)?.version ?? 0) !== person.version))
       return true
@@ -632,6 +652,10 @@ function isSurrogate(unit: number): boolean {
 
 function byRecord(a: { connection: string; recordId: string }, b: { connection: string; recordId: string }): number {
   return order(a.connection, b.connection) || order(a.recordId, b.recordId)
+}
+
+function byUrgency(a: Intent, b: Intent): number {
+  return Number(b.urgent) - Number(a.urgent) || byPlan(a, b)
 }
 
 function byPlan(a: Intent, b: Intent): number {

@@ -1,7 +1,7 @@
 import { memoryRules } from '../support/rules.ts'
 import { MemoryApp } from '../../connectors/memory/app.ts'
 import { MemoryConnector } from '../../connectors/memory/index.ts'
-import type { Quirks } from '../../connectors/memory/quirks.ts'
+import { CONSENT_FIELDS, type Quirks } from '../../connectors/memory/quirks.ts'
 import type { Connector } from '../../engine/core/ports/connector.ts'
 import type { Intent } from '../../engine/core/ports/store.ts'
 import type { ConnectionRules, Policy, Rules } from '../../engine/core/rules.ts'
@@ -20,6 +20,8 @@ import { Scheduler } from './scheduler.ts'
 export interface AppPlan {
   readonly name: string
   readonly quirks: Partial<Quirks>
+  /** Its records say whether their first address may be written to. */
+  readonly consent?: boolean
   readonly rules?: Partial<Pick<ConnectionRules, 'direction' | 'deletes' | 'create'>>
 }
 
@@ -70,8 +72,8 @@ export class World {
   constructor(random: Random, plan: WorldPlan) {
     this.random = random
     this.scheduler = new Scheduler(random)
-    for (const { name, quirks } of plan.apps) {
-      const app = new MemoryApp({ name, now: () => this.#now_ms, quirks })
+    for (const { name, quirks, consent } of plan.apps) {
+      const app = new MemoryApp({ name, now: () => this.#now_ms, quirks, fields: consent ? CONSENT_FIELDS : [] })
       app.onCall = async (call, when) => {
         if (when === 'before') {
           this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
@@ -99,6 +101,10 @@ export class World {
   /** The records that are in an app now. */
   idsOf(name: string): string[] {
     return [...this.app(name).all()].map((record) => record.id)
+  }
+
+  keepsConsent(name: string): boolean {
+    return (this.rules.connections.get(name)?.lens.consents.length ?? 0) > 0
   }
 
   get now_ms(): number {

@@ -22,6 +22,7 @@ const TABLES = [
   'delivery',
   'change',
   'conflict',
+  'consent',
   'tally',
   'count',
   'matching',

@@ -1,3 +1,4 @@
+import type { Consent, ConsentState } from '../../engine/core/consent.ts'
 import type { Person } from '../../engine/core/person.ts'
 import type { Commit, Intent, Link, Store, Tally } from '../../engine/core/ports/store.ts'
 
@@ -51,6 +52,7 @@ export function intent(id: string, more: Partial<Intent> = {}): Intent {
     attempts: 0,
     notBefore_ms: 0,
     planned_ms: 100,
+    urgent: false,
     ...more,
   }
 }
@@ -88,4 +90,16 @@ export async function everything(store: Store, people: readonly string[]): Promi
     round: (await store.staged(0)).round,
     brakes: await store.brakeCounts('crm', 0),
   }
+}
+
+export function consent(key: string, state: ConsentState): Consent {
+  const event = {
+    state,
+    stamp: { at: 7, by: 'news' },
+    recordId: 'r1',
+    optIn_ms: null,
+    kind: 'applied' as const,
+    heard_ms: 9,
+  }
+  return { key, state, stamp: event.stamp, optIn_ms: 5, restricted_ms: 7, events: [event], version: 0 }
 }

@@ -3,7 +3,7 @@ import type { Failure } from '../../engine/core/failure.ts'
 import type { Json } from '../../engine/core/json.ts'
 import type { Person } from '../../engine/core/person.ts'
 import type { Change, Conflict, FeedStep, Link, Store, Unplanned } from '../../engine/core/ports/store.ts'
-import { collect, everything, intent, link, person, tally, write } from './sample.ts'
+import { collect, consent, everything, intent, link, person, tally, write } from './sample.ts'
 
 const REFUSED: Failure = { kind: 'permanent', message: 'the field is too long', code: '400' }
 const NOW = 1_700_000_000_000
@@ -936,6 +936,59 @@ export function storeSuite(open: () => Promise<Store>): void {
         expect(await found({ cell: 'note' })).toEqual([2])
         expect(await found({ since_ms: 20 })).toEqual([3, 2])
         expect((await store.log({ limit: 1 })).map((entry) => entry.id)).toEqual([3])
+      })
+
+      test('the consent ledger keeps an entry whole, and marks everybody who holds the address (I7)', async () => {
+        const entry = consent('email:ada@x.org', 'unsubscribed')
+        await write(store, {
+          people: [person('p1'), person('p2')],
+          links: [
+            link('r1', { personId: 'p1', keys: ['email:ada@x.org'] }),
+            link('r2', { personId: 'p2', keys: ['email:bob@x.org'] }),
+          ],
+        })
+        expect(await store.consents(['email:ada@x.org'])).toEqual([])
+        await write(store, { consents: [entry], consentsSeen: [{ key: entry.key, version: 0 }] })
+        expect(await store.consents(['email:ada@x.org', 'email:bob@x.org', 'email:ada@x.org'])).toEqual([
+          { ...entry, version: 1 },
+        ])
+        expect((await store.unplanned(10)).map(({ personId }) => personId)).toEqual(['p1'])
+      })
+
+      test('a decision that rests on an address is lost when more was told about it meanwhile (I7)', async () => {
+        const entry = consent('email:ada@x.org', 'unsubscribed')
+        const seen = [{ key: entry.key, version: 0 }]
+        await write(store, { consents: [entry], consentsSeen: seen })
+        expect(await store.commit({ unplanned: ['p9'], consentsSeen: seen })).toEqual({ kind: 'lost' })
+        expect(await store.commit({ consentsSeen: [{ key: entry.key, version: 1 }] })).toEqual({ kind: 'committed' })
+        expect(await store.unplanned(10)).toEqual([])
+      })
+
+      test('of many workers that tell of one address at once, one wins each round (I7)', async () => {
+        const key = 'email:ada@x.org'
+        for (const version of [0, 1, 2]) {
+          const results = await Promise.all(
+            Array.from({ length: 6 }, () =>
+              store.commit({ consents: [{ ...consent(key, 'bounced'), version }], consentsSeen: [{ key, version }] }),
+            ),
+          )
+          expect(results.filter(({ kind }) => kind === 'committed')).toHaveLength(1)
+        }
+      })
+
+      test('what tells of consent is claimed before everything older', async () => {
+        await write(store, {
+          intents: [
+            intent('old', { planned_ms: 1 }),
+            intent('urgent', { planned_ms: 50, urgent: true }),
+            intent('older', { planned_ms: 0 }),
+          ],
+        })
+        const claimed = [
+          ...(await store.claim('crm', 2, NOW, LEASE_END)),
+          ...(await store.claim('crm', 2, NOW, LEASE_END)),
+        ]
+        expect(claimed.map(({ id }) => id)).toEqual(['urgent', 'older', 'old'])
       })
 
       test('a conflict is one by person, cell and connection: moved on while open, gone when closed', async () => {

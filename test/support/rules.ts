@@ -1,10 +1,11 @@
 import { BRAKES } from '../../config/limits.ts'
 import { Catalogue } from '../../engine/core/catalogue.ts'
 import type { ConnectionRules, Policy, Rules } from '../../engine/core/rules.ts'
+import type { Lens } from '../../engine/core/ports/lens.ts'
 import { compileLens } from '../../mappings/compile.ts'
 import { loadDefaultMapping } from '../../mappings/defaults.ts'
 import { phoneNormaliser } from '../../mappings/normalise.ts'
-import { FIELDS } from '../../connectors/memory/quirks.ts'
+import { CONSENT_FIELDS, FIELDS } from '../../connectors/memory/quirks.ts'
 
 /** Brakes that never trip: for tests of anything else. */
 export const NO_BRAKES = {
@@ -16,17 +17,23 @@ export const NO_BRAKES = {
 }
 
 const catalogue = new Catalogue(phoneNormaliser('DE'))
-const available = FIELDS.map((field) => ({ ...field, writable: true }))
-const { lens } = compileLens(loadDefaultMapping('memory'), catalogue, available)
+const lensFor = (fields: typeof FIELDS): Lens =>
+  compileLens(
+    loadDefaultMapping('memory'),
+    catalogue,
+    fields.map((field) => ({ ...field, writable: true })),
+  ).lens
+const plain = lensFor(FIELDS)
+const consenting = lensFor([...FIELDS, ...CONSENT_FIELDS])
 
 /** The rules of a household of memory apps with the default mapping. */
 export function memoryRules(
-  apps: readonly { name: string; rules?: Partial<ConnectionRules> }[],
+  apps: readonly { name: string; rules?: Partial<ConnectionRules>; consent?: boolean }[],
   policies: { readonly [field: string]: Policy } = {},
 ): Rules {
-  const connections = apps.map(({ name, rules }): ConnectionRules => ({
+  const connections = apps.map(({ name, rules, consent = false }): ConnectionRules => ({
     name,
-    lens,
+    lens: consent ? consenting : plain,
     direction: 'both',
     create: true,
     canDelete: true,

@@ -124,6 +124,8 @@ export interface AppField {
   readonly writable: boolean
   /** Longest text the field keeps; the mapping checks against it. */
   readonly length_max?: number
+  /** The values it can have, where the app lists them: as the app stores them, and what people see. */
+  readonly options?: readonly { readonly value: string; readonly label?: string }[]
 }
 
 /** A contact as the app holds it: the app's own field names and values. */

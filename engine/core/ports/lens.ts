@@ -1,4 +1,5 @@
 import type { Cells } from '../catalogue.ts'
+import type { Channel, ConsentState } from '../consent.ts'
 import type { JsonObject } from '../json.ts'
 
 export type Direction = 'both' | 'in' | 'out'
@@ -11,6 +12,21 @@ export interface LensField {
   readonly blank: 'keep' | 'erase'
   /** Why a value may come back other than it was put (the app has no place for all of it); undefined where it never does. */
   readonly lossy?: string
+}
+
+/** Where a record keeps whether one of its addresses may be written to. */
+export interface ConsentSlot {
+  readonly channel: Channel
+  /** The app field that holds the state. */
+  readonly source: string
+  /** The address that it is about, as its key in the ledger; null where the record has none. */
+  key(fields: JsonObject): string | null
+  /** null: the record does not say. */
+  state(fields: JsonObject): ConsentState | null
+  /** When the person opted in, as the app can prove it, in milliseconds. */
+  optIn_ms(fields: JsonObject): number | null
+  /** The app fields that say so; empty where the app does not let us. */
+  put(state: ConsentState): JsonObject
 }
 
 /**
@@ -27,6 +43,8 @@ export interface Lens {
   readonly fields: ReadonlyMap<string, LensField>
   /** The app fields it reads or writes: only these are stored in a shadow. */
   readonly appFields: readonly string[]
+  /** Consent is no field of a person: it has its own rules (core/consent.ts). */
+  readonly consents: readonly ConsentSlot[]
   /** The app fields behind each canonical field: for the apps that tell when a single field was changed. */
   readonly sources: ReadonlyMap<string, readonly string[]>
 

@@ -1,4 +1,5 @@
 import type { CellKey } from '../catalogue.ts'
+import type { Consent } from '../consent.ts'
 import type { Failure } from '../failure.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { Person, Rule } from '../person.ts'
@@ -24,7 +25,7 @@ export interface Link {
   /** The shadow: the mapped app fields, as they were when the app and Kith last agreed. */
   readonly fields: JsonObject
   readonly rev: string | null
-  /** The app's time of the record's last change; of use until the record is matched. */
+  /** The app's time of the record's last change that was heard: tells an old copy of the record from a new one. */
   readonly modified_ms?: number
   /** The app's times of single fields; of use until the record is matched. */
   readonly fieldTimes_ms?: { readonly [field: string]: number }
@@ -90,6 +91,8 @@ export interface Intent {
   readonly attempts: number
   readonly notBefore_ms: number
   readonly planned_ms: number
+  /** It tells an app whether somebody may be written to: such writes go before all others. */
+  readonly urgent: boolean
   /** The last failure, if any. */
   readonly failure?: Failure
 }
@@ -221,6 +224,10 @@ export interface Commit {
   readonly matchRound?: number
   /** Counters for the brakes: how often something happened in a connection. */
   readonly tallies?: readonly Tally[]
+  /** Entries of the consent ledger. Everybody who holds such an address is marked for planning. */
+  readonly consents?: readonly Consent[]
+  /** Addresses that the decision rests on: their entries must not have moved on. Version 0: there was none. */
+  readonly consentsSeen?: readonly { readonly key: string; readonly version: number }[]
 }
 
 /** A flag that a person's plan is to be made; `mark` grows each time the flag is raised. */
@@ -318,10 +325,13 @@ export interface Store {
   /** Marks everybody for planning: the rules have changed. Returns how many. */
   replanAll(): Promise<number>
 
+  /** What the consent ledger says of these addresses; an address without an entry is not in the answer. */
+  consents(keys: readonly string[]): Promise<Consent[]>
+
   commit(commit: Commit): Promise<CommitResult>
 
   /**
-   * Claims up to `limit` pending intents of one connection for sending: oldest first, none whose person has one under way
+   * Claims up to `limit` pending intents of one connection for sending: urgent ones first, then the oldest, none whose person has one under way
    * in that connection, none before its time. Claimed intents are `sending`, with one more attempt, until `leaseEnd_ms`.
    */
   claim(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]>

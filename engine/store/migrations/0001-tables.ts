@@ -92,11 +92,13 @@ create table kith.intent (
   not_before_ms bigint not null,
   planned_ms bigint not null,
   failure json,
-  lease_ms bigint
+  lease_ms bigint,
+  urgent boolean not null default false
 ) with (fillfactor = 75, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 -- At most one open and at most one sending, by person and connection.
 create unique index intent_one on kith.intent (person_id, connection, (state = 'sending'));
 create index intent_queue on kith.intent (connection, state, planned_ms, id, not_before_ms) where state <> 'sending';
+create index intent_urgent on kith.intent (connection, planned_ms, id, not_before_ms) where urgent and state = 'pending';
 create index intent_lease on kith.intent (connection, lease_ms) where state = 'sending';
 
 create table kith.delivery (
@@ -148,6 +150,18 @@ create table kith.conflict (
   stamp_at bigint not null,
   stamp_by text not null,
   primary key (person_id, cell, connection)
+);
+
+-- The consent ledger, by address: it outlives records and people.
+create table kith.consent (
+  key text collate "C" primary key,
+  state text not null,
+  stamp_at bigint not null,
+  stamp_by text not null,
+  opt_in_ms bigint,
+  restricted_ms bigint,
+  events json not null,
+  version bigint not null
 );
 
 create table kith.tally (

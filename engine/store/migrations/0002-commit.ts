@@ -13,13 +13,26 @@ create function kith.commit(
   p_counts bigint[], p_feed json, p_round bigint, p_people_new json, p_people json, p_links_new json, p_links json, p_changes json,
   p_conflicts json, p_withdrawn json, p_intents json, p_settlements json, p_settled text[], p_planned json,
   p_unplanned text[],
-  p_tallies json, p_seen json
+  p_tallies json, p_seen json, p_consents json, p_consents_seen json
 ) returns text language plpgsql as $$
 declare
   step record;
+  concerned text[];
   feed record;
   written bigint;
 begin
+  -- Whoever decides by an address and whoever writes about it wait for each other, also where there is no entry yet.
+  if p_consents_seen is not null then
+    perform pg_advisory_xact_lock(lock.number) from (
+      select hashtextextended(n.key, 0) as number from json_to_recordset(p_consents_seen) as n(key text)
+      order by number offset 0) lock;
+    if exists (
+      select 1 from json_to_recordset(p_consents_seen) as n(key text, version bigint)
+      left join kith.consent c on c.key = n.key
+      where coalesce(c.version, 0) <> n.version
+    ) then raise exception 'lost' using errcode = 'KTH01'; end if;
+  end if;
+
   if p_feed is not null then
     select * into step from json_to_record(p_feed)
       as f(connection text, pass bigint, chunk bigint, has_cursor boolean, cursor json, last boolean, read_with text,
@@ -133,17 +146,17 @@ begin
 
   if p_intents is not null then
     insert into kith.intent (id, connection, person_id, op, record_id, rev, archive, fields, cells, state, held, released,
-      attempts, not_before_ms, planned_ms, failure)
+      attempts, not_before_ms, planned_ms, failure, urgent)
     select r.id, r.connection, r.person_id, r.op, r.record_id, r.rev, r.archive, r.fields, r.cells, r.state, r.held, r.released,
-      r.attempts, r.not_before_ms, r.planned_ms, r.failure
+      r.attempts, r.not_before_ms, r.planned_ms, r.failure, r.urgent
     from json_to_recordset(p_intents) as r(id text, connection text, person_id text, op text, record_id text, rev text,
       archive boolean, fields json, cells json, state text, held text, released boolean, attempts bigint, not_before_ms bigint,
-      planned_ms bigint, failure json)
+      planned_ms bigint, failure json, urgent boolean)
     on conflict (person_id, connection, (state = 'sending')) do update set
       id = excluded.id, op = excluded.op, record_id = excluded.record_id, rev = excluded.rev,
       archive = excluded.archive, fields = excluded.fields, cells = excluded.cells, state = excluded.state,
       held = excluded.held, released = excluded.released, attempts = excluded.attempts, not_before_ms = excluded.not_before_ms,
-      planned_ms = excluded.planned_ms, failure = excluded.failure, lease_ms = null;
+      planned_ms = excluded.planned_ms, failure = excluded.failure, urgent = excluded.urgent, lease_ms = null;
   end if;
 
   if p_settlements is not null then
@@ -202,8 +215,24 @@ begin
     where u.person_id = any (array(select o.person_id from json_to_recordset(p_planned) as o(person_id text)))
       and u.person_id = r.person_id and u.mark = r.mark;
   end if;
-  if p_unplanned is not null then
-    insert into kith.unplanned (person_id) select r.id from unnest(p_unplanned) as r(id)
+  concerned := p_unplanned;
+  if p_consents is not null then
+    insert into kith.consent (key, state, stamp_at, stamp_by, opt_in_ms, restricted_ms, events, version)
+    select r.key, r.state, r.stamp_at, r.stamp_by, r.opt_in_ms, r.restricted_ms, r.events, 1
+    from json_to_recordset(p_consents) as r(key text, state text, stamp_at bigint, stamp_by text, opt_in_ms bigint,
+      restricted_ms bigint, events json)
+    on conflict (key) do update set
+      state = excluded.state, stamp_at = excluded.stamp_at, stamp_by = excluded.stamp_by,
+      opt_in_ms = excluded.opt_in_ms, restricted_ms = excluded.restricted_ms, events = excluded.events, version = kith.consent.version + 1;
+    concerned := array(
+      select u.id from unnest(p_unplanned) as u(id)
+      union
+      select l.person_id from json_to_recordset(p_consents) as r(key text) cross join lateral (
+        select person_id from kith.link where keys @> array[r.key] and state <> 'gone' and person_id is not null offset 0) l
+      order by 1);
+  end if;
+  if concerned is not null then
+    insert into kith.unplanned (person_id) select r.id from unnest(concerned) as r(id)
     on conflict (person_id) do update set mark = excluded.mark;
   end if;
 
