@@ -63,7 +63,7 @@ export function decideMatch(
 }
 
 /** A deleted person who is added again begins anew: where they were deleted, they are created again. */
-function revive(ws: Workspace, personId: string): void {
+export function revive(ws: Workspace, personId: string): void {
   const person = ws.person(personId)
   if (!person || person.state === 'live') return
   ws.savePerson({ ...person, state: 'live' })
@@ -77,7 +77,7 @@ function isMadeBy(open: Intent | undefined, recordId: string): boolean {
 }
 
 /** A staged link's shadow is the record as it was last heard. */
-function recordOf(link: Link): AppRecord {
+export function recordOf(link: Link): AppRecord {
   return {
     id: link.recordId,
     rev: link.rev,

@@ -2,11 +2,11 @@ import type { Commit, CommitResult, Conflict, Link, Settlement } from '../core/p
 import type { Person } from '../core/person.ts'
 import { type Database, type Param, StatementError } from './database.ts'
 import { bucketOf, checkOpen, heldFor } from './promises.ts'
-import { changeRow, conflictRow, consentRow, intentRow, linkRow, personRow } from './rows.ts'
+import { actRow, changeRow, conflictRow, consentRow, intentRow, linkRow, personRow } from './rows.ts'
 
 const COMMIT = {
   name: 'commit',
-  text: 'select kith.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) as result',
+  text: 'select kith.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) as result',
 }
 
 /** See migrations/0002-commit.ts for what happens in which order. Each batch is sorted, so that two commits never deadlock. */
@@ -39,6 +39,7 @@ export async function commit(database: Database, commit: Commit): Promise<Commit
     batch(seen),
     batch(commit.consents?.toSorted(byKey).map(consentRow)),
     batch(commit.consentsSeen),
+    commit.act ? { json: actRow(commit.act) } : null,
   ]
   if (params.every((param) => param === null)) return { kind: 'committed' }
   try {

@@ -65,6 +65,7 @@ export async function openStore(url: string, options: { poolSize?: number } = {}
     counts: () => reads.counts(database),
     searchPeople: (text, limit) => reads.searchPeople(database, text, limit),
     log: (filter) => reads.log(database, filter),
+    acts: (filter) => reads.acts(database, filter),
     deliveries: (personId, limit) => reads.deliveries(database, personId, limit),
     prune: (before_ms) => reads.prune(database, before_ms),
 

@@ -1,9 +1,11 @@
+import type { Act } from '../core/act.ts'
 import type { JsonObject } from '../core/json.ts'
 import type { Person } from '../core/person.ts'
 import type { Conflict, ConnectionCounts, Link, LogEntry, Store, Unplanned } from '../core/ports/store.ts'
 import type { Database, Param } from './database.ts'
 import { PAGE_ROWS } from './outbox.ts'
 import {
+  actFrom,
   CHANGE_COLUMNS,
   CONFLICT_COLUMNS,
   conflictFrom,
@@ -155,8 +157,22 @@ export async function log(database: Database, filter: Parameters<Store['log']>[0
   if (filter.connection !== undefined) conditions.push(`stamp_by = $${params.push(filter.connection)}`)
   if (filter.cell !== undefined) conditions.push(`cell = $${params.push(filter.cell)}`)
   if (filter.since_ms !== undefined) conditions.push(`heard_ms >= $${params.push(filter.since_ms)}`)
+  if (filter.until_ms !== undefined) conditions.push(`heard_ms <= $${params.push(filter.until_ms)}`)
+  if (filter.rule !== undefined) conditions.push(`rule = $${params.push(filter.rule)}`)
+  if (filter.beforeId !== undefined) conditions.push(`id < $${params.push(filter.beforeId)}`)
   const text = `select ${CHANGE_COLUMNS} from kith.change where ${conditions.join(' and ')} order by id desc limit $1`
   return (await database.run({ text }, params)).rows.map(logEntryFrom)
+}
+
+export async function acts(database: Database, filter: Parameters<Store['acts']>[0]): Promise<Act[]> {
+  const params: Param[] = [filter.limit]
+  const conditions: string[] = ['true']
+  if (filter.id !== undefined) conditions.push(`id = $${params.push(filter.id)}`)
+  if (filter.since_ms !== undefined) conditions.push(`at_ms >= $${params.push(filter.since_ms)}`)
+  if (filter.kind !== undefined) conditions.push(`kind = $${params.push(filter.kind)}`)
+  const text = `select id, at_ms, actor, why, kind, about from kith.act where ${conditions.join(' and ')}
+order by at_ms desc, id desc limit $1`
+  return (await database.run({ text }, params)).rows.map(actFrom)
 }
 
 export async function deliveries(database: Database, personId: string, limit: number): ReturnType<Store['deliveries']> {

@@ -1,3 +1,4 @@
+import type { Act } from '../core/act.ts'
 import type { Consent, ConsentEvent, ConsentState } from '../core/consent.ts'
 import type { Failure } from '../core/failure.ts'
 import type { Json, JsonObject } from '../core/json.ts'
@@ -163,6 +164,21 @@ export function intentRow(intent: Intent): Row {
     urgent: intent.urgent,
     failure: intent.failure,
   }
+}
+
+export function actFrom(row: Row): Act {
+  return {
+    id: row.id as string,
+    at_ms: row.at_ms as number,
+    by: row.actor as string,
+    why: row.why as string,
+    kind: row.kind as string,
+    about: row.about as JsonObject,
+  }
+}
+
+export function actRow({ id, at_ms, by, why, kind, about }: Act): Row {
+  return { id, at_ms, actor: by, why, kind, about }
 }
 
 export function consentFrom(row: Row): Consent {

@@ -1,3 +1,4 @@
+import type { Act } from '../../engine/core/act.ts'
 import type { Consent } from '../../engine/core/consent.ts'
 import type { Failure } from '../../engine/core/failure.ts'
 import type { Json, JsonObject } from '../../engine/core/json.ts'
@@ -44,6 +45,7 @@ export class MemoryStore implements Store {
   readonly #facts = new Map<string, Json>()
   readonly #people = new Map<string, Person>()
   readonly #unplanned = new Map<string, number>()
+  readonly #acts: Act[] = []
   readonly #consents = new Map<string, Consent>()
   #marks = 0
   /** Connection, record id. */
@@ -201,6 +203,7 @@ export class MemoryStore implements Store {
     for (const { personId, mark } of commit.planned ?? []) {
       if (this.#unplanned.get(personId) === mark) this.#unplanned.delete(personId)
     }
+    if (commit.act) this.#acts.push(commit.act)
     for (const consent of commit.consents ?? []) {
       this.#consents.set(consent.key, { ...consent, version: (this.#consents.get(consent.key)?.version ?? 0) + 1 })
     }
@@ -352,7 +355,19 @@ export class MemoryStore implements Store {
       .filter((entry) => filter.connection === undefined || entry.stamp.by === filter.connection)
       .filter((entry) => filter.cell === undefined || entry.cell === filter.cell)
       .filter((entry) => filter.since_ms === undefined || entry.heard_ms >= filter.since_ms)
+      .filter((entry) => filter.until_ms === undefined || entry.heard_ms <= filter.until_ms)
+      .filter((entry) => filter.rule === undefined || entry.rule === filter.rule)
+      .filter((entry) => filter.beforeId === undefined || entry.id < filter.beforeId)
       .reverse()
+      .slice(0, filter.limit)
+  }
+
+  async acts(filter: Parameters<Store['acts']>[0]): Promise<Act[]> {
+    return this.#acts
+      .filter((act) => filter.id === undefined || act.id === filter.id)
+      .filter((act) => filter.since_ms === undefined || act.at_ms >= filter.since_ms)
+      .filter((act) => filter.kind === undefined || act.kind === filter.kind)
+      .sort((a, b) => b.at_ms - a.at_ms || order(b.id, a.id))
       .slice(0, filter.limit)
   }
 

@@ -23,6 +23,7 @@ const TABLES = [
   'change',
   'conflict',
   'consent',
+  'act',
   'tally',
   'count',
   'matching',

@@ -938,6 +938,16 @@ export function storeSuite(open: () => Promise<Store>): void {
         expect((await store.log({ limit: 1 })).map((entry) => entry.id)).toEqual([3])
       })
 
+      test('acts are kept with who and why, newest first', async () => {
+        const act = (id: string, at_ms: number, kind = 'set') => {
+          return { id, at_ms, by: 'ada', why: 'typo', kind, about: { cells: 2 } }
+        }
+        for (const one of [act('a', 1), act('c', 3, 'merge'), act('b', 2)]) await write(store, { act: one })
+        expect((await store.acts({ limit: 2 })).map(({ id }) => id)).toEqual(['c', 'b'])
+        expect(await store.acts({ id: 'a', limit: 9 })).toEqual([act('a', 1)])
+        expect(await store.acts({ kind: 'merge', since_ms: 3, limit: 9 })).toEqual([act('c', 3, 'merge')])
+      })
+
       test('the consent ledger keeps an entry whole, and marks everybody who holds the address (I7)', async () => {
         const entry = consent('email:ada@x.org', 'unsubscribed')
         await write(store, {

@@ -1,3 +1,4 @@
+import type { Act } from '../act.ts'
 import type { CellKey } from '../catalogue.ts'
 import type { Consent } from '../consent.ts'
 import type { Failure } from '../failure.ts'
@@ -224,6 +225,8 @@ export interface Commit {
   readonly matchRound?: number
   /** Counters for the brakes: how often something happened in a connection. */
   readonly tallies?: readonly Tally[]
+  /** What an operator did to make this happen. */
+  readonly act?: Act
   /** Entries of the consent ledger. Everybody who holds such an address is marked for planning. */
   readonly consents?: readonly Consent[]
   /** Addresses that the decision rests on: their entries must not have moved on. Version 0: there was none. */
@@ -369,14 +372,20 @@ export interface Store {
   counts(): Promise<ReadonlyMap<string, ConnectionCounts>>
   /** People whose names, addresses, numbers or id contain the text, best first; all of them for the empty text. */
   searchPeople(text: string, limit: number): Promise<Person[]>
-  /** The change log, newest first. */
+  /** The change log, newest first. `connection`: whose word it was; `operator:<name>` for an act. */
   log(filter: {
     personId?: string
     connection?: string
     cell?: CellKey
     since_ms?: number
+    until_ms?: number
+    rule?: Rule
+    /** Only older entries than this one: to page on. */
+    beforeId?: number
     limit: number
   }): Promise<LogEntry[]>
+  /** What operators did, newest first. */
+  acts(filter: { id?: string; since_ms?: number; kind?: string; limit: number }): Promise<Act[]>
   /** Settled intents of a person, newest first: what was sent where, and what the app answered. */
   deliveries(personId: string, limit: number): Promise<(Intent & { answer: JsonObject | null; settled_ms: number })[]>
   /** Removes log entries and settled intents from before `before_ms`; returns how many. */

@@ -152,6 +152,17 @@ create table kith.conflict (
   primary key (person_id, cell, connection)
 );
 
+-- What operators did, and why.
+create table kith.act (
+  id text collate "C" primary key,
+  at_ms bigint not null,
+  actor text not null,
+  why text not null,
+  kind text not null,
+  about json not null
+);
+create index act_time on kith.act (at_ms);
+
 -- The consent ledger, by address: it outlives records and people.
 create table kith.consent (
   key text collate "C" primary key,

@@ -13,7 +13,7 @@ create function kith.commit(
   p_counts bigint[], p_feed json, p_round bigint, p_people_new json, p_people json, p_links_new json, p_links json, p_changes json,
   p_conflicts json, p_withdrawn json, p_intents json, p_settlements json, p_settled text[], p_planned json,
   p_unplanned text[],
-  p_tallies json, p_seen json, p_consents json, p_consents_seen json
+  p_tallies json, p_seen json, p_consents json, p_consents_seen json, p_act json
 ) returns text language plpgsql as $$
 declare
   step record;
@@ -234,6 +234,13 @@ begin
   if concerned is not null then
     insert into kith.unplanned (person_id) select r.id from unnest(concerned) as r(id)
     on conflict (person_id) do update set mark = excluded.mark;
+  end if;
+
+  if p_act is not null then
+    insert into kith.act (id, at_ms, actor, why, kind, about)
+    select r.id, r.at_ms, r.actor, r.why, r.kind, r.about
+    from json_to_record(p_act) as r(id text, at_ms bigint, actor text, why text, kind text, about json)
+    on conflict (id) do nothing;
   end if;
 
   if p_tallies is not null then
