@@ -157,6 +157,11 @@ const HUBSPOT: { readonly [name: string]: fc.Arbitrary<Json> } = {
   'email.all': fc.oneof(fc.constant(null), fc.array(email, { maxLength: 4 })) as fc.Arbitrary<Json>,
 }
 
+const MAILCHIMP: { readonly [name: string]: fc.Arbitrary<Json> } = {
+  ADDRESS: parts('addr1', 'addr2', 'city', 'state', 'zip', 'country'),
+  tags: fc.oneof(fc.constant(null), fc.array(text, { maxLength: 4 })) as fc.Arbitrary<Json>,
+}
+
 interface Account {
   readonly name: string
   readonly app: string
@@ -185,6 +190,20 @@ const ACCOUNTS: readonly Account[] = [
     fields: headers(
       'salutation|firstname|lastname|company|jobtitle|date_of_birth|email.all|phone|mobilephone|address|city|state|zip|country|website',
     ),
+  },
+  {
+    name: 'salesforce by default',
+    app: 'salesforce',
+    fields: headers(
+      'Salutation|FirstName|MiddleName|LastName|Suffix|Company|Department|Title|Birthdate|Email|Phone|MobilePhone|HomePhone|' +
+        'OtherPhone|MailingStreet|MailingCity|MailingState|MailingPostalCode|MailingCountry|OtherStreet|OtherCity|OtherState|' +
+        'OtherPostalCode|OtherCountry|HasOptedOutOfEmail|EmailBouncedDate',
+    ),
+  },
+  {
+    name: 'mailchimp by default',
+    app: 'mailchimp',
+    fields: headers('email_address|FNAME|LNAME|ADDRESS|PHONE|BIRTHDAY|COMPANY|tags'),
   },
   {
     name: 'zendesk by default',
@@ -254,7 +273,10 @@ function lensFor({ app, fields, own }: Account): Lens {
 
 /** Records of the account, with a field that no one maps and fields that are absent. */
 function recordOf(lens: Lens, account: Account): fc.Arbitrary<JsonObject> {
-  const shapes = { memory: LISTS, zendesk: LISTS, csv: {}, hubspot: HUBSPOT, google: GOOGLE }[account.app] ?? VCARD
+  const shapes =
+    { memory: LISTS, zendesk: LISTS, csv: {}, salesforce: {}, hubspot: HUBSPOT, google: GOOGLE, mailchimp: MAILCHIMP }[
+      account.app
+    ] ?? VCARD
   const names = [...new Set([...lens.appFields, ...account.fields.map(({ name }) => name)])]
   return fc.record(
     Object.fromEntries([...names.map((name) => [name, shapes[name] ?? text]), ['X-OTHER', text]]) as {
@@ -265,7 +287,17 @@ function recordOf(lens: Lens, account: Account): fc.Arbitrary<JsonObject> {
 }
 
 test('every app with a default mapping is put to the laws', () => {
-  expect(appsWithDefaultMapping()).toEqual(['carddav', 'csv', 'google', 'hubspot', 'memory', 'vdir', 'zendesk'])
+  expect(appsWithDefaultMapping()).toEqual([
+    'carddav',
+    'csv',
+    'google',
+    'hubspot',
+    'mailchimp',
+    'memory',
+    'salesforce',
+    'vdir',
+    'zendesk',
+  ])
   expect(new Set(ACCOUNTS.filter(({ own }) => own === undefined).map(({ app }) => app))).toEqual(
     new Set(appsWithDefaultMapping()),
   )
