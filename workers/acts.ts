@@ -26,6 +26,7 @@ export class ActRefusedError extends Error {
  *
  * @param load what the decision is about
  * @param decide changes the workspace; answers why it cannot be done, or null
+ * @param addresses whose consent the decision asks for, besides those of the people loaded
  * @throws ActRefusedError when it cannot be done
  */
 export async function perform(
@@ -33,12 +34,13 @@ export async function perform(
   wish: Wish,
   load: () => Promise<Neighbourhood>,
   decide: (ws: Workspace, actor: Actor) => string | null,
+  addresses: readonly string[] = [],
 ): Promise<{ act: Act; commit: Commit }> {
   const { store, rules } = runtime
   for (let attempt = 1; ; attempt++) {
     const act: Act = { id: runtime.newId(), at_ms: runtime.now(), ...wish }
     const hood = await load()
-    const ws = new Workspace(hood, await consentsFor(runtime, hood))
+    const ws = new Workspace(hood, await consentsFor(runtime, hood, addresses))
     const refused = decide(ws, act)
     if (refused !== null) throw new ActRefusedError(refused)
     const held = await approvalHold(runtime)

@@ -4,7 +4,7 @@ import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
 import type { Commit, CommitResult, FeedStep, Neighbourhood, Tally } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
-import { consentsFor } from './consents.ts'
+import { consentsOf } from './consents.ts'
 import { approvalHold, type Chunk, type Runtime } from './runtime.ts'
 
 /**
@@ -70,7 +70,7 @@ export async function applySightings(
   for (let attempt = 1; ; attempt++) {
     const hood = await store.loadRecords(connection.name, ids)
     if (readOver && movedOn(hood, connection.name, readOver, ids)) return 'early'
-    const consents = await consentsFor(runtime, hood, connection, records)
+    const consents = await consentsOf(runtime, hood, connection, records)
     const approval = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held: approval, deletionsHeld: held }
     const decide = (heldFields: ReadonlyMap<string, string>): Workspace => {

@@ -15,29 +15,23 @@ import type { ConnectionRules, Rules } from './rules.ts'
 import { stampOf } from './stamp.ts'
 import { changeOf, type Workspace } from './workspace.ts'
 
-/** Every address whose consent a decision about these people and records may ask for. */
-export function consentKeys(
-  rules: Rules,
-  hood: Neighbourhood,
-  connection?: ConnectionRules,
-  records: readonly AppRecord[] = [],
-): string[] {
+/** Every address whose consent a decision about these people may ask for. */
+export function consentKeys(rules: Rules, hood: Neighbourhood): string[] {
   const keys = new Set(hood.people.flatMap(consentKeysOf))
   for (const link of hood.links) {
     const lens = rules.connections.get(link.connection)?.lens
     if (lens) for (const key of slotKeysOf(lens, link.fields)) keys.add(key)
     for (const key of link.keys) keys.add(key)
   }
-  if (connection) {
-    for (const { fields } of records) {
-      for (const key of slotKeysOf(connection.lens, fields)) keys.add(key)
-      for (const cell of Object.keys(connection.lens.get(fields))) {
-        const key = consentKeyOf(cell)
-        if (key !== undefined) keys.add(key)
-      }
-    }
-  }
   return [...keys]
+}
+
+/** The same for records that are about to be heard. */
+export function recordKeys({ lens }: ConnectionRules, records: readonly AppRecord[]): string[] {
+  return records.flatMap(({ fields }) => [
+    ...slotKeysOf(lens, fields),
+    ...Object.keys(lens.get(fields)).flatMap((cell) => consentKeyOf(cell) ?? []),
+  ])
 }
 
 /** Whether any connection keeps consent: without one, nothing is looked up. */

@@ -2,7 +2,7 @@ import { fieldOf, type CellKey, type Cells } from './catalogue.ts'
 import { isConsentCell } from './consent.ts'
 import { matches } from './include.ts'
 import { isSomebody } from './identity.ts'
-import { sameJson, type Json, type JsonObject } from './json.ts'
+import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
 import { valuesOf, type Person } from './person.ts'
 import { planConsent } from './plan-consent.ts'
 import type { Lens } from './ports/lens.ts'
@@ -99,7 +99,7 @@ function planCreate(
 ): Intent | null {
   const fields = connection.lens.put(cells, null)
   const seen = connection.lens.get(fields)
-  if (!isSomebody(seen)) return null
+  if (!isSomebody(seen) || connection.requires.some((field) => isBlank(fields[field]))) return null
   const consent = planConsent(ws, connection, person, fields, null)
   const intent = draft(terms, connection, person, {
     op: 'create',

@@ -53,6 +53,8 @@ export interface ConnectionRules {
   /** Whether the app lets records be deleted, and archived. */
   readonly canDelete: boolean
   readonly canArchive: boolean
+  /** App fields without which the app takes no new record. */
+  readonly requires: readonly string[]
   readonly deletes: DeletePolicy
   /** Who belongs there; null for everybody. Someone who no longer does is left as he is. */
   readonly include: Filter | null

@@ -125,6 +125,7 @@ function settleWritten(
   const before: Link = link ?? blankLink(connection.name, record.id)
   const created = intent.op === 'create'
   const others = strangeFields(connection, before, intent, returned)
+  if (others.length) console.error('STRANGE', connection.name, others, JSON.stringify(pick(returned, Object.fromEntries(others.map(o=>[o,1])))))
   const written = created ? returned : { ...before.fields, ...pick(returned, intent.fields) }
   // What somebody else has made of our own write since is not in agreement yet: it is heard as an edit over what we sent.
   const unheard = others.map((field) => [

@@ -38,6 +38,7 @@ export function memoryRules(
     create: true,
     canDelete: true,
     canArchive: true,
+    requires: [],
     deletes: 'unlink',
     include: null,
     brakes: NO_BRAKES,

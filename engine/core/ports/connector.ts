@@ -104,6 +104,8 @@ export interface Capabilities {
   /** Whether records can be created by us at all. */
   readonly create: boolean
   readonly delete: boolean
+  /** App fields without which no record can be created: whoever has none is not created there, and is no failure. */
+  readonly requires?: readonly string[]
 }
 
 /** What `check` found. */
