@@ -1,17 +1,20 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import { setTimeout as sleep } from 'node:timers/promises'
 import axios, { AxiosError, type AxiosInstance, type AxiosResponse } from 'axios'
 import pRetry from 'p-retry'
 import { FailureError } from '../engine/core/failure.ts'
+import { realSleep, type Sleep } from './clock.ts'
 import { brokenExchange, failureOfStatus, oversized, refusedRedirect } from './http-failures.ts'
 import type { Pacer } from './pacer.ts'
+import type { SignIn } from './sign-in.ts'
 
 export interface HttpOptions {
   /** Every request goes to this origin; paths are resolved against it. Carries no user name and no password. */
   readonly baseUrl: string
   /** The Authorization header, asked for at each request so that a token can be renewed; null for none. */
   readonly authorization?: () => Promise<string | null>
+  /** In place of `authorization`: a bearer token that is renewed once when it is refused, and the request then sent again. */
+  readonly signIn?: SignIn | undefined
   /** How long the server may stay silent. */
   readonly silence_max_ms?: number
   readonly connections_max?: number
@@ -26,6 +29,8 @@ export interface HttpOptions {
   readonly retryAfter_max_ms?: number
   readonly pacer?: Pacer
   readonly now?: () => number
+  /** How to wait before a read is tried again; left out, by the machine's own timers. */
+  readonly sleep?: Sleep | undefined
 }
 
 export interface HttpRequest {
@@ -64,6 +69,7 @@ export interface HttpStats {
 const USER_AGENT = 'Kith'
 const REDIRECTS_MAX = 5
 const MEBIBYTE = 1024 * 1024
+const RETRY_PAUSE_MS_MAX = 10_000
 
 /**
  * The HTTP client of one connection. Whatever goes wrong arrives as a FailureError; its message names the method, the
@@ -122,20 +128,19 @@ export class HttpClient {
    */
   async send(request: HttpRequest): Promise<HttpResponse> {
     if (request.write) return await this.#once(request)
-    const longest_ms = this.#options.retryAfter_max_ms ?? 30_000
+    const { retryAfter_max_ms: longest_ms = 30_000, retryPause_ms = 500, sleep = realSleep } = this.#options
     try {
       return await pRetry(() => this.#once(request), {
         retries: this.#options.retries_max ?? 3,
-        minTimeout: this.#options.retryPause_ms ?? 500,
-        maxTimeout: 10_000,
-        randomize: true,
+        // The pauses are taken below, by the connection's own clock.
+        minTimeout: 0,
         signal: request.signal,
         shouldRetry: ({ error }) => isRetried(error, longest_ms),
-        onFailedAttempt: async ({ error, retriesLeft }) => {
+        onFailedAttempt: async ({ error, retriesLeft, retriesConsumed }) => {
           if (retriesLeft === 0 || !isRetried(error, longest_ms)) return
           this.#retries++
-          const wait_ms = (error as FailureError).failure.retryAfter_ms ?? 0
-          if (wait_ms > 0) await sleep(wait_ms, undefined, request.signal ? { signal: request.signal } : {})
+          const pause_ms = Math.min(retryPause_ms * 2 ** retriesConsumed * (1 + Math.random()), RETRY_PAUSE_MS_MAX)
+          await sleep((error.failure.retryAfter_ms ?? 0) + pause_ms, request.signal)
         },
       })
     } catch (error) {
@@ -186,7 +191,23 @@ export class HttpClient {
   }
 
   async #exchange(request: HttpRequest, url: URL): Promise<AxiosResponse<Buffer>> {
-    const authorization = await this.#options.authorization?.()
+    const { signIn, authorization } = this.#options
+    if (!signIn) return await this.#attempt(request, url, await authorization?.())
+    const { value } = await signIn.token(request.signal)
+    const response = await this.#attempt(request, url, `Bearer ${value}`)
+    if (response.status !== 401) return response
+    // Whoever is not let in has done nothing: a write is sent again too.
+    const renewed = await signIn.renewed(value, request.signal)
+    const second = await this.#attempt(request, url, `Bearer ${renewed.value}`)
+    if (second.status === 401) throw signIn.refusal()
+    return second
+  }
+
+  async #attempt(
+    request: HttpRequest,
+    url: URL,
+    authorization: string | null | undefined,
+  ): Promise<AxiosResponse<Buffer>> {
     const headers = {
       'User-Agent': USER_AGENT,
       'Accept-Encoding': 'gzip, deflate',
@@ -245,7 +266,7 @@ function header(response: AxiosResponse<Buffer>, name: string): string | undefin
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function isRetried(error: unknown, longest_ms: number): boolean {
+function isRetried(error: unknown, longest_ms: number): error is FailureError {
   if (!(error instanceof FailureError)) return false
   const { kind, code, retryAfter_ms } = error.failure
   // A certificate does not get better within seconds.

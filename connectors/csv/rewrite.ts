@@ -31,8 +31,8 @@ interface Draft {
 }
 
 /**
- * Applies a batch to a sheet, purely. Rows that no request speaks of keep their very bytes; of a changed row, the cells that
- * are not changed keep theirs.
+ * Applies a batch to a sheet, purely. Rows that no request speaks of keep their very bytes, but for the cell of a key column that is
+ * new; of a changed row, the cells that are not changed keep theirs.
  *
  * @param fillKeys whether the rows without a key get theirs in the same go: only where their ids are certain
  */
@@ -279,14 +279,9 @@ function print(sheet: Sheet, drafts: readonly Draft[], fillKeys: boolean): Buffe
     if (draft?.state === 'deleted') replace(row.start, row.end, undefined)
     else if (draft?.state === 'changed') replace(row.start, row.end, printCells(sheet, draft.cells, draft.id))
     else if (row.key === '' && fillKeys) replace(row.start, row.end, keyed(sheet, row, row.id))
-    else if (
-      sheet.keyIndex === undefined &&
-      (row.width > sheet.columns.length || (row.end === text.length && eolOf(text) === ''))
-    ) {
-      // A cell beyond the header must not slide under the new column and be taken for a key; and a last row without a line
-      // ending must not look cut off.
-      replace(row.start, row.end, keyed(sheet, row, ''))
-    }
+    // No row may be shorter than the header: strict readers refuse such a sheet. And a cell beyond the old header must not
+    // slide under the new column and be taken for a key.
+    else if (sheet.keyIndex === undefined) replace(row.start, row.end, keyed(sheet, row, ''))
   }
   chunks.push(text.subarray(at))
   const added = drafts.filter(({ row, state }) => row === undefined && state === 'changed')

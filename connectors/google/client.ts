@@ -2,7 +2,9 @@ import { auth, people_v1, type MethodOptions } from 'googleapis/build/src/apis/p
 import type { z } from 'zod'
 import { FailureError } from '../../engine/core/failure.ts'
 import { HttpClient, type HttpStats } from '../http.ts'
+import type { Clock } from '../clock.ts'
 import type { Pacer } from '../pacer.ts'
+import type { SignIn } from '../sign-in.ts'
 import { failureOfTokenRefusal, malformed, RefusedError, refusalOf } from './errors.ts'
 import {
   batchCreateSchema,
@@ -21,12 +23,12 @@ export const GOOGLE_TOKENS = 'https://oauth2.googleapis.com/token'
 export type Credentials =
   | { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string }
   | { readonly accessToken: string }
+  | { readonly signIn: SignIn }
 
-export interface ClientOptions {
+export interface ClientOptions extends Clock {
   readonly credentials: Credentials
   readonly rootUrl: string
   readonly tokenUrl: string
-  readonly now: () => number
   readonly pacer: Pacer
   readonly silence_max_ms?: number
   readonly retries_max?: number
@@ -52,28 +54,34 @@ export class PeopleClient {
   readonly #people: people_v1.People
 
   constructor(options: ClientOptions) {
-    const { credentials, rootUrl, tokenUrl, pacer, now, ...tuning } = options
-    this.#api = new HttpClient({ baseUrl: rootUrl, retries_max: 2, ...tuning, pacer, now })
-    this.#tokens = new HttpClient({ baseUrl: tokenUrl, retries_max: 2, ...tuning, now, connections_max: 1 })
-    const viaTokens = this.#adapter(this.#tokens, true)
+    const { credentials, rootUrl, tokenUrl, pacer, now, sleep, ...tuning } = options
+    const signIn = 'signIn' in credentials ? credentials.signIn : undefined
+    this.#api = new HttpClient({ baseUrl: rootUrl, retries_max: 2, ...tuning, pacer, now, sleep, signIn })
+    this.#tokens = new HttpClient({ baseUrl: tokenUrl, retries_max: 2, ...tuning, now, sleep, connections_max: 1 })
+    this.#people = new people_v1.People({
+      // With a sign-in of Kith's own, the HTTP client adds the token.
+      ...('signIn' in credentials ? {} : { auth: this.#clientWith(credentials, tokenUrl) }),
+      rootUrl,
+      retry: false,
+      adapter: this.#adapter(this.#api, false),
+    })
+  }
+
+  /** Google's own client, which keeps the access token fresh by the refresh token of the config. */
+  #clientWith(credentials: Exclude<Credentials, { readonly signIn: SignIn }>, tokenUrl: string) {
     const client = new auth.OAuth2({
       ...('clientId' in credentials ? { clientId: credentials.clientId, clientSecret: credentials.clientSecret } : {}),
       endpoints: { oauth2TokenUrl: tokenUrl },
       // A token may be withdrawn before its time: then the first refusal renews it, once.
       forceRefreshOnFailure: true,
-      transporterOptions: { adapter: viaTokens },
+      transporterOptions: { adapter: this.#adapter(this.#tokens, true) },
     })
     client.setCredentials(
       'clientId' in credentials
         ? { refresh_token: credentials.refreshToken }
         : { access_token: credentials.accessToken },
     )
-    this.#people = new people_v1.People({
-      auth: client,
-      rootUrl,
-      retry: false,
-      adapter: this.#adapter(this.#api, false),
-    })
+    return client
   }
 
   /** Requests and bytes so far, those for tokens among them. */

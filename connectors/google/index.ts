@@ -15,7 +15,10 @@ import type {
   WriteRequest,
 } from '../../engine/core/ports/connector.ts'
 import type { App, ConnectContext } from '../app.ts'
+import { secureUrl } from '../oauth-plan.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
+import { pacerClock } from '../clock.ts'
+import type { SignIn } from '../sign-in.ts'
 import { GOOGLE_API, GOOGLE_TOKENS, PeopleClient, type Credentials } from './client.ts'
 import { cursorFrom, Feed } from './feed.ts'
 import { APP_FIELDS, FIELD_NAMES, groupsOf, itemsOf, textOf, type FieldName } from './fields.ts'
@@ -23,19 +26,13 @@ import { Keys } from './find.ts'
 import { Groups } from './groups.ts'
 import { HeldPersons } from './held.ts'
 import { Journal } from './journal.ts'
+import { googleOAuth } from './oauth.ts'
 import { parsePerson, recordOf } from './people.ts'
 import { Reader } from './reader.ts'
 import { CREATE_MAX, PAGE_MAX, READ_MAX } from './wire.ts'
 import { writeBatch } from './writes.ts'
 
 const secret = z.string().min(1)
-
-/** Tokens travel in the clear to this machine only. */
-const address = z
-  .url({ protocol: /^https?$/, error: 'an http or https address' })
-  .refine((url) => URL.canParse(url) && (new URL(url).protocol === 'https:' || isThisMachine(new URL(url).hostname)), {
-    error: 'must be https, except on this machine',
-  })
 
 const Options = z
   .strictObject({
@@ -45,15 +42,21 @@ const Options = z
     accessToken: secret.optional(),
     /** Who the tokens belong to: tells several Google accounts apart when tokens are renewed. */
     account: z.string().min(1).optional(),
-    rootUrl: address.optional(),
-    tokenUrl: address.optional(),
+    /** Registered with the client, where that is one for web apps. */
+    redirectUrl: secureUrl.optional(),
+    rootUrl: secureUrl.optional(),
+    authorizeUrl: secureUrl.optional(),
+    tokenUrl: secureUrl.optional(),
   })
   .refine(
-    ({ clientId, clientSecret, refreshToken, accessToken }) => {
-      const renewable = [clientId, clientSecret, refreshToken].filter((value) => value !== undefined).length
-      return accessToken === undefined ? renewable === 3 : renewable === 0
+    ({ clientId, clientSecret, refreshToken, accessToken }) =>
+      accessToken === undefined
+        ? clientId !== undefined && clientSecret !== undefined
+        : clientId === undefined && clientSecret === undefined && refreshToken === undefined,
+    {
+      error:
+        'give clientId and clientSecret to sign in with: kith connect; or these and a refreshToken; or accessToken alone',
     },
-    { error: 'give clientId, clientSecret and refreshToken; or accessToken alone' },
   )
 export type GoogleOptions = z.infer<typeof Options>
 
@@ -87,6 +90,7 @@ export const google: App<GoogleOptions> = {
   options: Options,
   secrets: ['clientSecret', 'refreshToken', 'accessToken'],
   account: (options) => `google ${options.rootUrl ?? GOOGLE_API} ${options.account ?? digest(options)}`,
+  oauth: (options) => googleOAuth(options, options.tokenUrl ?? GOOGLE_TOKENS),
   connect: (options, context) => connectGoogle(options, context),
 }
 
@@ -126,11 +130,12 @@ export class Google implements Connector {
     this.#page_max = page_max
     this.#options = options
     this.#client = new PeopleClient({
-      credentials: credentialsOf(options),
+      credentials: credentialsOf(options, context.signIn),
       rootUrl: options.rootUrl ?? GOOGLE_API,
       tokenUrl: options.tokenUrl ?? GOOGLE_TOKENS,
       now: context.now,
-      pacer: context.pacer ?? createPacer({ ...QUOTA, now: () => performance.now(), sleep: nap }),
+      sleep: context.sleep,
+      pacer: context.pacer ?? createPacer({ ...QUOTA, ...pacerClock(context) }),
       silence_max_ms: SILENCE_MAX_MS,
       ...http,
     })
@@ -166,7 +171,7 @@ export class Google implements Connector {
     const warnings =
       this.#options.accessToken === undefined
         ? []
-        : ['An accessToken lasts an hour: give clientId, clientSecret and refreshToken for anything longer']
+        : ['An accessToken lasts an hour: sign in with kith connect for anything longer']
     return {
       summary: `Google Contacts, ${contacts} contacts, ${this.#groups.names.size} labels`,
       fields: APP_FIELDS.map((field) =>
@@ -241,8 +246,10 @@ function maskOf(fields: readonly FieldName[]): string {
   return ['metadata', ...fields].sort().join(',')
 }
 
-function credentialsOf({ clientId, clientSecret, refreshToken, accessToken }: GoogleOptions): Credentials {
+function credentialsOf(options: GoogleOptions, signIn: SignIn | undefined): Credentials {
+  const { clientId, clientSecret, refreshToken, accessToken } = options
   if (accessToken !== undefined) return { accessToken }
+  if (refreshToken === undefined && signIn) return { signIn }
   return { clientId: clientId ?? '', clientSecret: clientSecret ?? '', refreshToken: refreshToken ?? '' }
 }
 
@@ -254,22 +261,6 @@ function digest({ clientId, refreshToken, accessToken }: GoogleOptions): string 
     .slice(0, 16)
 }
 
-function isThisMachine(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
-}
-
 function checkBatch(length: number, max: number): void {
   if (length > max) throw new FailureError({ kind: 'bug', message: `a batch of ${length} is longer than ${max}` })
-}
-
-async function nap(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

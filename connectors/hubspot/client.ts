@@ -1,13 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   BasicApi,
   BatchApi,
   createConfiguration,
+  HttpMethod,
+  RequestContext,
   ResponseContext,
   SearchApi,
   ServerConfiguration,
   wrapHttpLibrary,
-  type RequestContext,
   type PublicObjectSearchRequest,
 } from '@hubspot/api-client/lib/codegen/crm/contacts/index.js'
 import {
@@ -17,14 +17,18 @@ import {
 import type { z } from 'zod'
 import { FailureError } from '../../engine/core/failure.ts'
 import { HttpClient, type HttpResponse, type HttpStats } from '../http.ts'
+import { pacerClock, type Clock } from '../clock.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
+import type { SignIn } from '../sign-in.ts'
 import { failureOfAnswer, type Asked } from './errors.ts'
 import { API_VERSION, BatchAnswer, ListPage, PropertyList, SearchPage, type Property } from './wire.ts'
 
-export interface ClientOptions {
-  readonly token: string
+export interface ClientOptions extends Clock {
+  /** Of a service key or a private app; null where `signIn` has the tokens. */
+  readonly token: string | null
+  readonly signIn: SignIn | undefined
   readonly basePath: string
-  readonly now: () => number
+  readonly pacer: Pacer | undefined
   readonly tuning: Tuning
 }
 
@@ -81,12 +85,10 @@ export class HubSpotClient {
   constructor(options: ClientOptions) {
     this.#options = options
     const { tuning } = options
-    const timers = {
-      now: () => performance.now(),
-      sleep: (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal }).catch(() => undefined),
-    }
+    const timers = pacerClock(options)
     this.#requests =
       tuning.pacers?.requests ??
+      options.pacer ??
       createPacer({ requests: REQUESTS, interval_ms: REQUESTS_INTERVAL_MS, concurrent_max: 8, ...timers })
     this.#searches =
       tuning.pacers?.searches ?? createPacer({ requests: SEARCHES, interval_ms: 1000, concurrent_max: 2, ...timers })
@@ -97,6 +99,8 @@ export class HubSpotClient {
       ...(tuning.retryPause_ms === undefined ? {} : { retryPause_ms: tuning.retryPause_ms }),
       pacer: this.#requests,
       now: options.now,
+      sleep: options.sleep,
+      signIn: options.signIn,
     })
   }
 
@@ -187,6 +191,19 @@ export class HubSpotClient {
     )
   }
 
+  /**
+   * Unsubscribes an address from all e-mail of the account. Doing it twice is doing it once, so it is tried again like a reading.
+   * The address stands in no message: the pattern does.
+   */
+  async unsubscribeAll(address: string, signal: AbortSignal | undefined): Promise<void> {
+    const path = `/communication-preferences/v4/statuses/${encodeURIComponent(address)}/unsubscribe-all?channel=EMAIL`
+    const request = new RequestContext(new URL(path, this.#options.basePath).href, HttpMethod.POST)
+    request.setHeaderParam('Authorization', `Bearer ${this.#options.token ?? ''}`)
+    const call = { pattern: 'POST statuses/{address}/unsubscribe-all', write: false, signal }
+    const answer = await this.#send(call, request)
+    if (answer.status >= 400) throw this.#refused(call, answer, parsed(call, answer))
+  }
+
   async properties(signal: AbortSignal | undefined): Promise<Property[]> {
     const { data } = await this.#ask(
       { pattern: 'GET properties/contacts', write: false, signal },
@@ -205,7 +222,8 @@ export class HubSpotClient {
   #settings() {
     return {
       baseServer: new ServerConfiguration(this.#options.basePath, {}),
-      authMethods: { oauth2: { accessToken: this.#options.token } },
+      // With a sign-in, the HTTP client puts its own token in the place of this one.
+      authMethods: { oauth2: { accessToken: this.#options.token ?? '' } },
     }
   }
 

@@ -19,7 +19,7 @@ const LENGTH_MAX = 65_536
 
 /** Consent is not written as if it were a field like others: what HubSpot lets the API write of it stays read-only here. */
 const CONSENT =
-  /^(hs_email_optout|hs_email_bounce|hs_legal_basis$|hs_marketable_|hs_emailconfirmationstatus$|hs_whatsapp_|hs_sms_)/
+  /^(hs_email_optout_|hs_email_bounce|hs_legal_basis$|hs_marketable_|hs_emailconfirmationstatus$|hs_whatsapp_|hs_sms_)/
 
 /** The time of the contact itself, which changes with every change: it is in the revision. */
 const NOT_A_FIELD = new Set(['lastmodifieddate', 'hs_lastmodifieddate'])
@@ -45,6 +45,8 @@ export class ContactFields {
   isWritable(name: string): boolean {
     const property = this.properties.get(name)
     if (!property || CONSENT.test(name)) return false
+    // Read-only in itself; see opt-out.ts.
+    if (name === 'hs_email_optout') return true
     return property.calculated !== true && property.modificationMetadata?.readOnlyValue !== true
   }
 
@@ -62,15 +64,14 @@ export class ContactFields {
 
   #appField({ name, label, type, fieldType, options }: Property): AppField {
     const values = (options ?? []).filter(({ hidden }) => hidden !== true)
-    // Values are the internal ones; people know the labels.
-    const listed = values.slice(0, 12).map((option) => `${option.value} (${option.label})`)
-    const choices = values.length === 0 ? '' : `: ${listed.join(', ')}${values.length > 12 ? ', ...' : ''}`
-    const kind = fieldType === 'checkbox' ? 'enumeration, several separated by ;' : type
     return {
       name,
       label,
-      type: `${kind}${choices}`,
+      type: fieldType === 'checkbox' ? 'enumeration, several separated by ;' : type,
       writable: this.isWritable(name),
+      ...(values.length === 0
+        ? {}
+        : { options: values.map((option) => ({ value: option.value, label: option.label })) }),
       ...(type === 'string' ? { length_max: LENGTH_MAX } : {}),
     }
   }

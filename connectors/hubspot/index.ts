@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { FailureError } from '../../engine/core/failure.ts'
 import type { Json, JsonObject } from '../../engine/core/json.ts'
@@ -15,24 +14,39 @@ import type {
   WriteRequest,
 } from '../../engine/core/ports/connector.ts'
 import type { App, ConnectContext } from '../app.ts'
+import { realSleep, type Sleep } from '../clock.ts'
 import type { HttpStats } from '../http.ts'
+import { oauthOptions, secureUrl } from '../oauth-plan.ts'
 import { HubSpotClient, type Tuning } from './client.ts'
 import { cursorFrom, Feed } from './feed.ts'
 import { addressesOf, ContactFields, KEY_PROPERTY, propertiesFrom } from './fields.ts'
+import { HUBSPOT_API, hubspotOAuth } from './oauth.ts'
 import { Reader } from './read.ts'
 import { hubspotWebhook } from './webhook.ts'
+import { hubspotSubscriptions } from './subscriptions.ts'
 import { LIMITS } from './wire.ts'
 import { Batch } from './writes.ts'
 
-const Options = z.strictObject({
-  /** Of a service key or a private app. */
-  token: z.string().min(1),
-  /** The account's number: needed only where several accounts send webhooks to one app. */
-  portal: z.coerce.string().regex(/^\d+$/, { error: "the account's number (Hub ID)" }).optional(),
-  /** The app's client secret, which webhooks are signed with. */
-  clientSecret: z.string().min(1).optional(),
-  basePath: z.url({ protocol: /^https?$/, error: 'an http or https address' }).default('https://api.hubapi.com'),
-})
+const Options = z
+  .strictObject({
+    /** Of a service key or a private app. */
+    token: z.string().min(1).optional(),
+    /** With `clientId`: of the app that people sign in to. Webhooks are signed with `clientSecret` in any case. */
+    ...oauthOptions,
+    /** The account's number: needed only where several accounts send webhooks to one app, or sign in to one. */
+    portal: z.coerce.string().regex(/^\d+$/, { error: "the account's number (Hub ID)" }).optional(),
+    /** The number of a legacy public app, and the developer account's API key: `kith hooks sync` can then subscribe it. */
+    appId: z.coerce.string().regex(/^\d+$/, { error: "the app's number (App ID)" }).optional(),
+    developerKey: z.string().min(1).optional(),
+    basePath: z.url({ protocol: /^https?$/, error: 'an http or https address' }).default(HUBSPOT_API),
+    /** Where people sign in, if not at HubSpot: for the simulator. */
+    authorizeUrl: secureUrl.optional(),
+  })
+  .refine(
+    ({ token, clientId, clientSecret }) =>
+      token === undefined ? clientId !== undefined && clientSecret !== undefined : clientId === undefined,
+    { error: 'give token, or clientId and clientSecret to sign in with: kith connect' },
+  )
 export type HubSpotOptions = z.infer<typeof Options>
 
 const CAPABILITIES: Capabilities = {
@@ -58,10 +72,11 @@ export const hubspot: App<HubSpotOptions> = {
   name: 'hubspot',
   title: 'HubSpot',
   options: Options,
-  secrets: ['token', 'clientSecret'],
+  secrets: ['token', 'clientSecret', 'developerKey'],
   // A token names its account to HubSpot alone; its fingerprint at least tells one token used twice.
-  account: ({ token, portal, basePath }) =>
-    ['hubspot', basePath, portal ?? createHash('sha256').update(token).digest('hex').slice(0, 16)].join(' '),
+  account: ({ token, clientId, portal, basePath }) =>
+    ['hubspot', basePath, portal ?? (token === undefined ? `client ${clientId}` : digest(token))].join(' '),
+  oauth: hubspotOAuth,
   connect: (options, context) => connectHubSpot(options, context),
   webhook: ({ clientSecret, portal }, { connection, now }) => {
     if (clientSecret === undefined) {
@@ -73,6 +88,7 @@ export const hubspot: App<HubSpotOptions> = {
     }
     return hubspotWebhook({ clientSecret, portal, now })
   },
+  subscriptions: (options, context) => hubspotSubscriptions(options, context),
 }
 
 export function connectHubSpot(
@@ -89,14 +105,27 @@ export class HubSpotConnector implements Connector {
   readonly #client: HubSpotClient
   readonly #reader: Reader
   readonly #searchLag_ms: number
+  readonly #sleep: Sleep
   #selected: readonly string[] | undefined
   /** The account's properties, read once in the connector's life; by `check` anew. */
   #account: Promise<ContactFields> | undefined
   readonly #closing = new AbortController()
 
-  constructor({ token, basePath }: HubSpotOptions, context: ConnectContext, tuning: Tuning) {
-    this.#client = new HubSpotClient({ token, basePath, now: context.now, tuning })
+  constructor(options: HubSpotOptions, context: ConnectContext, tuning: Tuning) {
+    const { basePath } = options
+    const token = options.token ?? null
+    const signIn = token === null ? context.signIn : undefined
+    this.#client = new HubSpotClient({
+      token,
+      signIn,
+      basePath,
+      now: context.now,
+      sleep: context.sleep,
+      pacer: context.pacer,
+      tuning,
+    })
     this.#reader = new Reader(this.#client, (signal) => this.#fields(signal))
+    this.#sleep = context.sleep ?? realSleep
     this.#searchLag_ms = tuning.searchLag_ms ?? SEARCH_LAG_MS
   }
 
@@ -156,9 +185,7 @@ export class HubSpotConnector implements Connector {
     if (address !== undefined) return records(await this.#reader.byValue('email', [address], signal))
     const found = await this.#searchFor(create.fields, account, signal)
     if (found.length > 0 || this.#searchLag_ms === 0) return found
-    await sleep(this.#searchLag_ms, undefined, {
-      signal: AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]),
-    })
+    await this.#sleep(this.#searchLag_ms, AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]))
     return await this.#searchFor(create.fields, account, signal)
   }
 
@@ -210,6 +237,10 @@ export class HubSpotConnector implements Connector {
 
 function records(answers: readonly ReadAnswer[]): AppRecord[] {
   return answers.flatMap((answer) => (answer.kind === 'record' ? [answer.record] : []))
+}
+
+function digest(token: string): string {
+  return createHash('sha256').update(token).digest('hex').slice(0, 16)
 }
 
 function checkBatch(size: number): void {

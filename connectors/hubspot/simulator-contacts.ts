@@ -116,6 +116,7 @@ export class SimulatedContacts {
   #sorted: readonly SimulatedContact[] = []
   /** Who was last given each unique value. */
   readonly #holders = new Map<string, SimulatedContact>()
+  readonly #optedOut = new Set<string>()
   #clock_ms = 0
   #nextId = 101
   onChange: ((event: ChangeEvent) => void) | undefined
@@ -213,6 +214,7 @@ export class SimulatedContacts {
     this.#set(contact, { ...properties, hs_object_id: contact.id }, now_ms, sourceType)
     this.#touched(contact)
     this.onChange?.({ subscriptionType: 'contact.creation', objectId: Number(contact.id) })
+    this.#showOptOut(contact)
     return contact
   }
 
@@ -231,7 +233,32 @@ export class SimulatedContacts {
     this.#touched(contact)
     for (const [propertyName, propertyValue] of changed)
       this.onChange?.({ subscriptionType: 'contact.propertyChange', objectId: Number(id), propertyName, propertyValue })
+    this.#showOptOut(contact)
     return contact
+  }
+
+  /** Somebody leaves all e-mail: kept by address, whether or not there is a contact, and shown by those that have it. */
+  optOut(address: string): void {
+    this.#optedOut.add(address.trim().toLowerCase())
+    for (const contact of this.live()) this.#showOptOut(contact)
+  }
+
+  /** They come back, through a form or a click of their own: no program can do that with the API that Kith speaks. */
+  optIn(address: string): void {
+    this.#optedOut.delete(address.trim().toLowerCase())
+    for (const contact of this.live()) this.#showOptOut(contact)
+  }
+
+  #showOptOut(contact: SimulatedContact): void {
+    const gone = this.#optedOut.has((contact.properties.get('email') ?? '').toLowerCase())
+    const shown = contact.properties.get('hs_email_optout') === 'true'
+    if (gone === shown || !this.properties.has('hs_email_optout')) return
+    const now_ms = this.#tick()
+    this.#set(contact, { hs_email_optout: gone ? 'true' : 'false' }, now_ms, 'EMAIL')
+    contact.updatedAt_ms = now_ms
+    this.#touched(contact)
+    const change = { propertyName: 'hs_email_optout', propertyValue: gone ? 'true' : 'false' }
+    this.onChange?.({ subscriptionType: 'contact.propertyChange', objectId: Number(contact.id), ...change })
   }
 
   archive(id: string): void {

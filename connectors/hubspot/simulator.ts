@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SimulatedDeveloperApp } from './simulator-app.ts'
 import {
   isRefusal,
   notFound,
@@ -22,6 +23,8 @@ export interface HubSpotSimulator {
   /** The account as its people see it: they add, edit, archive, restore and merge there. */
   readonly contacts: SimulatedContacts
   readonly faults: Faults
+  /** The app whose webhooks the account sends, as its developer set it up by the API. */
+  readonly developerApp: SimulatedDeveloperApp
   /** What was asked so far. */
   readonly requests: readonly SimulatedRequest[]
   /** Sends webhooks from now on. */
@@ -66,6 +69,8 @@ export interface Faults {
   noMultiStatus: boolean
   /** Results do not repeat the trace id. */
   noTraceInResults: boolean
+  /** The token lacks the scope for unsubscribing. */
+  subscriptionsForbidden: boolean
   /** Merged ids are passed over in batch answers, rather than answered with what they became. */
   mergedLeftOut: boolean
 }
@@ -102,6 +107,7 @@ export async function startHubSpotSimulator(options: SimulatorOptions): Promise<
 
 class Simulator implements HubSpotSimulator {
   readonly contacts: SimulatedContacts
+  readonly developerApp = new SimulatedDeveloperApp()
   readonly requests: SimulatedRequest[] = []
   readonly faults: Faults = {
     fail: null,
@@ -112,6 +118,7 @@ class Simulator implements HubSpotSimulator {
     tokenRevoked: false,
     noMultiStatus: false,
     noTraceInResults: false,
+    subscriptionsForbidden: false,
     mergedLeftOut: false,
   }
   readonly #options: SimulatorOptions
@@ -181,6 +188,7 @@ class Simulator implements HubSpotSimulator {
     this.requests.push(record)
     if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#closing.signal })
     const answer =
+      this.developerApp.answer(method, url, body) ??
       this.#failure(url.pathname) ??
       this.#limited(url.pathname) ??
       this.#authorised(request) ??
@@ -222,7 +230,7 @@ class Simulator implements HubSpotSimulator {
 
   /** Rolling windows, as the account's plan has them; searches have one of their own, and no headers. */
   #limited(path: string): Answer | undefined {
-    const now_ms = performance.now()
+    const { now_ms } = this.contacts
     if (path.endsWith('/search')) {
       this.#searches = this.#searches.filter((at_ms) => now_ms - at_ms < 1000)
       if (this.#searches.length >= (this.#options.searches_max ?? Number.POSITIVE_INFINITY))
@@ -293,11 +301,28 @@ class Simulator implements HubSpotSimulator {
         this.contacts.gdprDelete(String(body['objectId']))
         return { status: 204 }
     }
+    const subscriber = /^POST \/communication-preferences\/v4\/statuses\/([^/]+)\/unsubscribe-all$/.exec(route)?.[1]
+    if (subscriber !== undefined) return this.#unsubscribeAll(decodeURIComponent(subscriber), url.searchParams)
     const id = method === 'GET' ? new RegExp(`^${BASE}/(\\d+)$`).exec(url.pathname)?.[1] : undefined
     if (id === undefined) return refused({ status: 404, category: 'OBJECT_NOT_FOUND', message: 'resource not found' })
     const contact = this.contacts.resolve(id)
     if (!contact) return refused({ ...notFound([id]), message: `Object not found. objectId are usually numeric.` })
     return { status: 200, json: this.#json(contact, ...askedFor(url.searchParams)) }
+  }
+
+  #unsubscribeAll(address: string, query: URLSearchParams): Answer {
+    if (query.get('channel') !== 'EMAIL') return invalid('channel must be EMAIL')
+    if (!address.includes('@')) return invalid('not an e-mail address')
+    if (this.faults.subscriptionsForbidden) {
+      return refused({
+        status: 403,
+        category: 'MISSING_SCOPES',
+        message: 'This app does not have the scopes for this.',
+      })
+    }
+    this.contacts.optOut(address)
+    const results = [{ channel: 'EMAIL', status: 'UNSUBSCRIBED', subscriberIdString: address }]
+    return { status: 200, json: { status: 'COMPLETE', results } }
   }
 
   #list(query: URLSearchParams): Answer {
@@ -449,7 +474,7 @@ class Simulator implements HubSpotSimulator {
   }
 
   #announce(event: ChangeEvent): void {
-    if (!this.#target) return
+    if (!this.#target || !this.developerApp.sends(event)) return
     this.#events.push({ ...event, eventId: this.#nextEvent++, occurredAt: this.contacts.now_ms })
     const target = this.#target
     this.#delivery = this.#delivery.then(() => this.#deliver(target))

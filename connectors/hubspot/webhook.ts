@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { HookAnswer, HookRequest, Webhook } from '../app.ts'
+import type { Announcement, HookAnswer, HookRequest, Webhook } from '../app.ts'
 import { HookBody, type HookEvent } from './wire.ts'
 
 /** Requests that were signed longer ago, or later than now, are somebody's replay: the vendor's own limit. */
@@ -31,7 +31,7 @@ export interface HookOptions {
 
 /**
  * HubSpot's webhooks, by the signature of version 3: HMAC-SHA256 over method, URL, body and timestamp. A batch of up to 100
- * events says no more than "look again": the cursor finds what changed.
+ * events says which contacts to look at: the search may not show them yet.
  */
 export function hubspotWebhook({ clientSecret, portal, now }: HookOptions): Webhook {
   return {
@@ -44,11 +44,23 @@ export function hubspotWebhook({ clientSecret, portal, now }: HookOptions): Webh
       const contacts = ours.filter(({ subscriptionType }) => /^(contact|object)\./.test(subscriptionType))
       return {
         status: 204,
-        announces: contacts.length > 0 ? 'pull' : null,
+        announces: contacts.length > 0 ? announcementOf(contacts) : null,
         eventIds: contacts.map(eventKey),
       }
     },
   }
+}
+
+/** A merge tells of all that went into it, and of the new contact where it made one. */
+function announcementOf(events: readonly HookEvent[]): Announcement {
+  const ids = events.flatMap(({ objectId, primaryObjectId, mergedObjectIds, newObjectId }) => [
+    objectId,
+    primaryObjectId,
+    ...(mergedObjectIds ?? []),
+    newObjectId,
+  ])
+  const records = [...new Set(ids.filter((id) => id !== undefined))].map(String)
+  return records.length > 0 ? { records } : 'pull'
 }
 
 /** An event's id alone is not unique, says the vendor; with its subscription and its time it is. */

@@ -101,7 +101,10 @@ export const HookEvent = z.object({
   occurredAt: z.number(),
   subscriptionType: z.string(),
   attemptNumber: z.number().optional(),
-  objectId: z.number().optional(),
+  objectId: z.int().optional(),
+  primaryObjectId: z.int().optional().catch(undefined),
+  mergedObjectIds: z.array(z.int()).optional().catch(undefined),
+  newObjectId: z.int().optional().catch(undefined),
 })
 export type HookEvent = z.infer<typeof HookEvent>
 

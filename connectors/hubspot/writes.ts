@@ -11,6 +11,7 @@ import type {
 import type { HubSpotClient } from './client.ts'
 import { failureOfItem } from './errors.ts'
 import { KEY_PROPERTY, propertiesFrom, recordFrom, same, type ContactFields } from './fields.ts'
+import { optOut, withoutOptOut } from './opt-out.ts'
 import type { Reader } from './read.ts'
 import { Contact, type BatchAnswer } from './wire.ts'
 
@@ -33,7 +34,10 @@ interface Input<Request> {
 /** A batch that went through, at least in part: what HubSpot said of each. */
 type Settle<Request> = (inputs: readonly Input<Request>[], answer: BatchAnswer) => WriteOutcome[]
 
-/** One batch of writes: at most one request each for its deletes, updates and creates, and one to read updates back. */
+/**
+ * One batch of writes: one request for each address to be unsubscribed, then at most one each for its deletes, updates and
+ * creates, and one to read updates back.
+ */
 export class Batch {
   readonly #parts: WriterParts
   readonly #signal: AbortSignal | undefined
@@ -47,14 +51,17 @@ export class Batch {
   }
 
   /** @throws FailureError only as long as nothing was done */
-  async write(requests: readonly WriteRequest[]): Promise<WriteOutcome[]> {
+  async write(all: readonly WriteRequest[]): Promise<WriteOutcome[]> {
+    const failures = await optOut(all, this.#parts, this.#signal)
+    const requests = all.filter(({ ref }) => !failures.has(ref))
     const outcomes = [
+      ...[...failures].map(([ref, failure]) => failed(ref, failure)),
       ...(await this.#archive(requests.filter((request) => request.op === 'delete'))),
       ...(await this.#update(requests.filter((request) => request.op === 'update'))),
       ...(await this.#create(requests.filter((request) => request.op === 'create'))),
     ]
     const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]))
-    return requests.map(({ ref }) => byRef.get(ref) ?? failed(ref, lostTrack()))
+    return all.map(({ ref }) => byRef.get(ref) ?? failed(ref, lostTrack()))
   }
 
   /** Archiving what is archived, or was never there, is answered as done. */
@@ -74,8 +81,12 @@ export class Batch {
   }
 
   async #update(requests: readonly UpdateRequest[]): Promise<WriteOutcome[]> {
-    const inputs = requests.map((request) => this.#input(request, request.fields))
-    const written: string[] = []
+    const inputs = requests
+      .map((request) => this.#input(request, request.fields))
+      .filter(({ properties }) => Object.keys(properties).length > 0)
+    const sent = new Set(inputs.map(({ request }) => request.ref))
+    // What was only unsubscribed is done already.
+    const written = requests.filter(({ ref }) => !sent.has(ref)).map(({ id }) => id)
     const outcomes = await this.#batch(
       inputs,
       (part) =>
@@ -212,7 +223,7 @@ export class Batch {
   }
 
   #input<Request extends WriteRequest>(request: Request, fields: JsonObject): Input<Request> {
-    return { request, trace: request.ref, properties: propertiesFrom(fields, this.#parts.account) }
+    return { request, trace: request.ref, properties: propertiesFrom(withoutOptOut(fields), this.#parts.account) }
   }
 }
 

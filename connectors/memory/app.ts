@@ -301,6 +301,9 @@ export class MemoryApp {
         this.#bury(item.id, stored, null, item.archive && this.quirks.archive)
         return { status: 204, id: item.id }
       }
+      case 'merge':
+        if (!this.#records.has(item.id) || !this.#records.has(item.into)) return { status: 404, code: 'not-found' }
+        return { status: 301, id: item.id, into: this.merge(item.id, item.into) }
     }
   }
 

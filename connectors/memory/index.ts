@@ -8,6 +8,8 @@ import type {
   Connector,
   CreateRequest,
   FeedPage,
+  MergeOutcome,
+  MergeRequest,
   ReadAnswer,
   WriteOutcome,
   WriteRequest,
@@ -65,6 +67,7 @@ export class MemoryConnector implements Connector {
       archive,
       create: true,
       delete: true,
+      merge: true,
     }
     if (createKey === 'search') this.find = (create, signal) => this.#find(create, signal)
   }
@@ -113,6 +116,18 @@ export class MemoryConnector implements Connector {
       outcomes.push(await this.#outcome(request, result, signal))
     }
     return outcomes
+  }
+
+  async merge({ ref, id, into }: MergeRequest, signal?: AbortSignal): Promise<MergeOutcome> {
+    try {
+      const [result] = await this.#app.write([{ op: 'merge', id, into }], signal)
+      if (result?.status === 301) return { ref, kind: 'merged', id, into: result.into }
+      const { status, code } = result && 'code' in result ? result : ({ status: 503, code: 'no-result' } as const)
+      return { ref, kind: 'failed', failure: refusalOf(status, code, undefined) }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      return { ref, kind: 'failed', failure: failureOf(error) }
+    }
   }
 
   async watch(hint: () => void): Promise<() => Promise<void>> {
@@ -172,6 +187,7 @@ export class MemoryConnector implements Connector {
     if (result.status === 409 && result.code === 'exists' && request.op === 'create') {
       return this.#replayed(request, signal)
     }
+    if (result.status === 301) return { ref, kind: 'failed', failure: refusalOf(422, 'merged', undefined) }
     return { ref, kind: 'failed', failure: refusalOf(result.status, result.code, result.field) }
   }
 

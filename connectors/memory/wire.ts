@@ -50,10 +50,13 @@ export type WriteItem =
   | { readonly op: 'create'; readonly id?: string; readonly fields: JsonObject }
   | { readonly op: 'update'; readonly id: string; readonly ifRev?: string; readonly fields: JsonObject }
   | { readonly op: 'delete'; readonly id: string; readonly ifRev?: string; readonly archive: boolean }
+  | { readonly op: 'merge'; readonly id: string; readonly into: string }
 
 export type WriteResult =
   | { readonly status: 200; readonly record: MemoryRecord }
   | { readonly status: 204; readonly id: string }
+  /** Merged: the id that stands now. */
+  | { readonly status: 301; readonly id: string; readonly into: string }
   /** 404 not there, 409 `exists` or `email-taken`, 412 another revision, 422 refused data, 503 not done, try again. */
   | { readonly status: 404 | 409 | 412 | 422 | 503; readonly code: string; readonly field?: string }
 

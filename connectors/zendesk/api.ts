@@ -8,7 +8,7 @@ import { seenIn, sideloadsFor, type Seen } from './records.ts'
 import { IdentitiesSchema, UsersSchema, type Identity, type Users } from './wire.ts'
 
 export interface Call {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Below `/api/v2/`. */
   readonly path: string
   /** What errors call it. */

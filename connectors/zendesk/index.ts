@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { FailureError } from '../../engine/core/failure.ts'
 import type { Json } from '../../engine/core/json.ts'
@@ -12,14 +11,18 @@ import type {
   WriteOutcome,
   WriteRequest,
 } from '../../engine/core/ports/connector.ts'
-import type { App, ConnectContext } from '../app.ts'
+import type { App, ConnectContext, Subscriptions } from '../app.ts'
 import { HttpClient } from '../http.ts'
+import { grantOption, oauthOptions } from '../oauth-plan.ts'
+import { pacerClock, realSleep, type Clock, type Sleep } from '../clock.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
 import { Api } from './api.ts'
 import { Feed } from './feed.ts'
 import { POLL_PAUSES_MS } from './jobs.ts'
+import { zendeskOAuth } from './oauth.ts'
 import { readUsers } from './reader.ts'
 import { customField, STANDARD_FIELDS } from './records.ts'
+import { zendeskSubscriptions } from './subscriptions.ts'
 import { zendeskWebhook } from './webhook.ts'
 import { CountSchema, MeSchema, UserFieldsSchema, type UserField } from './wire.ts'
 import { Batch } from './writes.ts'
@@ -32,17 +35,21 @@ const Options = z
     email: z.email().optional(),
     token: z.string().min(1).optional(),
     oauthToken: z.string().min(1).optional(),
+    /** Of the OAuth client to sign in with, in place of a token. */
+    ...oauthOptions,
+    ...grantOption,
     /** Where the account's API is, if not at zendesk.com: for the simulator. */
     baseUrl: z.url({ protocol: /^https?$/, error: 'an http or https address' }).optional(),
     /** Signs the account's webhooks to us. */
     webhookSecret: z.string().min(1).optional(),
   })
   .refine(
-    ({ email, token, oauthToken }) =>
-      oauthToken === undefined
-        ? email !== undefined && token !== undefined
-        : email === undefined && token === undefined,
-    { error: 'either email and token, or oauthToken' },
+    ({ email, token, oauthToken, clientId, clientSecret }) => {
+      const ways = [[email, token], [oauthToken], [clientId, clientSecret]]
+      const begun = ways.filter((way) => way.some((part) => part !== undefined))
+      return begun.length === 1 && begun[0]?.every((part) => part !== undefined) === true
+    },
+    { error: 'give email and token; or oauthToken; or clientId and clientSecret to sign in with: kith connect' },
   )
 export type ZendeskOptions = z.infer<typeof Options>
 
@@ -72,11 +79,13 @@ export const zendesk: App<ZendeskOptions> = {
   name: 'zendesk',
   title: 'Zendesk Support',
   options: Options,
-  secrets: ['token', 'oauthToken', 'webhookSecret'],
+  secrets: ['token', 'oauthToken', 'clientSecret', 'webhookSecret'],
   account: ({ subdomain, baseUrl }) =>
     `zendesk ${baseUrl === undefined ? subdomain.toLowerCase() : new URL(baseUrl).href}`,
+  oauth: (options) => zendeskOAuth(options, originOf(options)),
   connect: (options, context) => connectZendesk(options, context),
   webhook: ({ webhookSecret }, { now }) => zendeskWebhook(webhookSecret, now),
+  subscriptions: (options, context) => connectZendesk(options, context).subscriptions(),
 }
 
 /** How the client behaves when Zendesk does not; tests make it impatient. */
@@ -103,19 +112,24 @@ export class Zendesk implements Connector {
   readonly #http: HttpClient
   readonly #api: Api
   readonly #pollPauses_ms: readonly number[]
+  readonly #sleep: Sleep
 
   constructor(options: ZendeskOptions, context: ConnectContext, tuning: ZendeskTuning) {
-    const { pacer = context.pacer ?? pacerOf(REQUESTS_MAX), exports = pacerOf(EXPORTS_MAX), ...rest } = tuning
+    const { pacer = context.pacer ?? pacerOf(REQUESTS_MAX, context), ...others } = tuning
+    const { exports = pacerOf(EXPORTS_MAX, context), ...rest } = others
     const { pollPauses_ms = POLL_PAUSES_MS, ...http } = rest
     this.#options = options
     this.#pollPauses_ms = pollPauses_ms
-    const authorization = authorizationOf(options)
+    this.#sleep = context.sleep ?? realSleep
+    const authorization = options.clientId === undefined ? authorizationOf(options) : null
     this.#http = new HttpClient({
-      baseUrl: options.baseUrl ?? `https://${options.subdomain}.zendesk.com`,
+      baseUrl: originOf(options),
       authorization: () => Promise.resolve(authorization),
+      signIn: authorization === null ? context.signIn : undefined,
       connections_max: CONCURRENT_MAX,
       pacer,
       now: context.now,
+      sleep: context.sleep,
       ...http,
     })
     this.#api = new Api(this.#http, pacer, exports, context.now)
@@ -129,6 +143,10 @@ export class Zendesk implements Connector {
     return this.#http.stats()
   }
 
+  subscriptions(): Subscriptions {
+    return zendeskSubscriptions(this.#api, this.#options.webhookSecret)
+  }
+
   async check(signal?: AbortSignal): Promise<ConnectionReport> {
     const { user } = await this.#api.ask({ method: 'GET', path: 'users/me', pattern: 'users/me', signal }, MeSchema)
     // Credentials that are none are answered with a user who is nobody.
@@ -137,7 +155,7 @@ export class Zendesk implements Connector {
         kind: 'auth',
         code: 'NOT-ADMIN',
         message: 'The credentials are not those of an administrator, who alone may export users',
-        advice: 'Use the API token of an administrator in kith.yaml; then run: kith check',
+        advice: 'Use the API token of an administrator in kith.yaml, or sign in as one; then run: kith check',
       })
     }
     const fields = await this.#userFields(signal)
@@ -168,7 +186,9 @@ export class Zendesk implements Connector {
 
   async write(requests: readonly WriteRequest[], signal?: AbortSignal): Promise<WriteOutcome[]> {
     checkBatch(requests.length, CAPABILITIES.writeBatch_max)
-    return await new Batch({ api: this.#api, pollPauses_ms: this.#pollPauses_ms }, signal).write(requests)
+    return await new Batch({ api: this.#api, pollPauses_ms: this.#pollPauses_ms, sleep: this.#sleep }, signal).write(
+      requests,
+    )
   }
 
   close(): Promise<void> {
@@ -197,18 +217,21 @@ export class Zendesk implements Connector {
   }
 }
 
+function originOf({ baseUrl, subdomain }: ZendeskOptions): string {
+  return baseUrl ?? `https://${subdomain}.zendesk.com`
+}
+
 function authorizationOf({ email, token, oauthToken }: ZendeskOptions): string {
   if (oauthToken !== undefined) return `Bearer ${oauthToken}`
   return `Basic ${Buffer.from(`${email}/token:${token}`).toString('base64')}`
 }
 
-function pacerOf(requests: number): Pacer {
+function pacerOf(requests: number, clock: Clock): Pacer {
   return createPacer({
     requests,
     interval_ms: MINUTE_MS,
     concurrent_max: CONCURRENT_MAX,
-    now: () => performance.now(),
-    sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    ...pacerClock(clock),
   })
 }
 

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { FailureError, failureFrom } from '../../engine/core/failure.ts'
+import type { Sleep } from '../clock.ts'
 import type { Api } from './api.ts'
 import { JobSchema, type Job, type JobResult } from './wire.ts'
 
@@ -18,13 +18,14 @@ export async function resultsOf(
   api: Api,
   accepted: Job,
   pauses_ms: readonly number[],
+  sleep: Sleep,
   signal: AbortSignal | undefined,
 ): Promise<readonly JobResult[]> {
   let job = accepted
   for (let looks = 0; job.status === 'queued' || job.status === 'working'; looks++) {
     if (looks === POLLS_MAX) throw lost('it did not end in time')
     try {
-      await sleep(pauses_ms[Math.min(looks, pauses_ms.length - 1)] ?? 0, undefined, signal ? { signal } : {})
+      await sleep(pauses_ms[Math.min(looks, pauses_ms.length - 1)] ?? 0, signal)
       const id = encodeURIComponent(job.id)
       const pattern = 'job_statuses/{id}'
       job = (await api.ask({ method: 'GET', path: `job_statuses/${id}`, pattern, signal }, JobSchema)).job_status

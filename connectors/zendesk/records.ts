@@ -40,8 +40,12 @@ export const STANDARD_FIELDS: readonly AppField[] = [
 
 const WRITABLE_TEXTS = ['alias', 'details', 'notes']
 
-export function customField({ key, title, type, active }: UserField): AppField {
-  return field(CUSTOM + key, title, type, active !== false && !UNWRITABLE_TYPES.has(type))
+export function customField({ key, title, type, active, custom_field_options }: UserField): AppField {
+  const options = (custom_field_options ?? []).map(({ name, value }) => ({ value, label: name }))
+  return {
+    ...field(CUSTOM + key, title, type, active !== false && !UNWRITABLE_TYPES.has(type)),
+    ...(options.length === 0 ? {} : { options }),
+  }
 }
 
 /** Which related rows must come along for the fields that are asked for. */

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SimulatedHooks, type HookTarget } from './simulator-hooks.ts'
 import { Refusal, SimulatedUsers, type NewUser, type SimulatedUser, type UserInput } from './simulator-users.ts'
+import { SimulatedWebhooks } from './simulator-webhooks.ts'
 import type { Identity } from './wire.ts'
 
 /**
@@ -16,6 +17,8 @@ export interface ZendeskSimulator {
   /** What went over the wire so far, in order. */
   readonly traffic: readonly Traffic[]
   readonly hooks: SimulatedHooks
+  /** What was registered by the API. */
+  readonly webhooks: SimulatedWebhooks
   /** Milliseconds since the epoch, by the account's clock. */
   now(): number
   /** Lets time go by: the newest minute is then no longer withheld, and the limits begin anew. */
@@ -137,6 +140,7 @@ class Simulator implements ZendeskSimulator {
   readonly traffic: Traffic[] = []
   readonly users: SimulatedUsers
   readonly hooks: SimulatedHooks
+  readonly webhooks: SimulatedWebhooks
   readonly #authorization: string
   readonly #clock: () => number
   readonly #server: Server
@@ -154,6 +158,7 @@ class Simulator implements ZendeskSimulator {
       email === undefined ? `Bearer ${token}` : `Basic ${Buffer.from(`${email}/token:${token}`).toString('base64')}`
     this.#clock = options.now ?? Date.now
     this.hooks = new SimulatedHooks(() => this.now())
+    this.webhooks = new SimulatedWebhooks(this.hooks)
     this.users = new SimulatedUsers(
       () => this.now(),
       () => this.url,
@@ -350,9 +355,21 @@ class Simulator implements ZendeskSimulator {
         return this.#updateMany(body)
       case 'DELETE users/destroy_many':
         return this.#destroyMany(query)
+      case 'GET webhooks':
+        return { status: 200, json: this.webhooks.list(query.get('page[after]')) }
+      case 'POST webhooks':
+        return { status: 201, json: this.webhooks.create(objectOf(body['webhook'])) }
       default:
+        if (path.startsWith('webhooks/')) return this.#webhook(method, path.split('/').slice(1), body)
         return path.startsWith('job_statuses/') ? this.#jobStatus(path.slice(13)) : notFound('InvalidEndpoint')
     }
+  }
+
+  #webhook(method: string, [id = '', part]: readonly string[], body: Exchange['body']): Answer {
+    if (method === 'GET' && part === 'signing_secret') return { status: 200, json: this.webhooks.secret(id) }
+    if (method !== 'PATCH' || part !== undefined) return notFound('InvalidEndpoint')
+    this.webhooks.patch(id, objectOf(body['webhook']))
+    return { status: 204 }
   }
 
   /** A user as it is sent, fields in the vendor's order. */

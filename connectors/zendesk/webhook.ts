@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { HookAnswer, HookRequest, Webhook } from '../app.ts'
+import type { Announcement, HookAnswer, HookRequest, Webhook } from '../app.ts'
 import { EventSchema } from './wire.ts'
 
 const SIGNATURE = 'x-zendesk-webhook-signature'
@@ -8,6 +8,7 @@ const INVOCATION = 'x-zendesk-webhook-invocation-id'
 /** The vendor names no tolerance. */
 const WINDOW_MS = 5 * 60_000
 const USER_EVENT = /^zen:event-type[:/]user\./
+const USER = /^zen:user:(\d{1,16})$/
 
 /**
  * Zendesk's webhooks: base64(HMAC-SHA256(secret, timestamp + body)), see the README.
@@ -34,12 +35,18 @@ function isSigned(request: HookRequest, secret: string, timestamp: string): bool
 /** An event says what it is about; what a trigger or automation sends is of the account's own making, and may be of a user. */
 function meaningOf(request: HookRequest): Pick<HookAnswer, 'announces' | 'eventIds'> {
   const event = EventSchema.safeParse(jsonOf(request.body))
-  const { id, type } = event.success ? event.data : {}
+  const { id, type, subject } = event.success ? event.data : {}
   const eventId = id ?? request.headers[INVOCATION]
   return {
-    announces: typeof type !== 'string' || USER_EVENT.test(type) ? 'pull' : null,
+    announces: typeof type !== 'string' || USER_EVENT.test(type) ? announcementOf(subject) : null,
     eventIds: eventId === undefined ? [] : [eventId],
   }
+}
+
+/** The user is read at once by id: the export withholds the newest minute. */
+function announcementOf(subject: unknown): Announcement {
+  const user = typeof subject === 'string' ? USER.exec(subject)?.[1] : undefined
+  return user === undefined ? 'pull' : { records: [user] }
 }
 
 function jsonOf(body: Uint8Array): unknown {

@@ -105,6 +105,7 @@ export const UserFieldSchema = z.object({
   type: z.string(),
   title: z.string(),
   active: Flag,
+  custom_field_options: z.array(z.object({ name: z.string(), value: z.string() })).nullish(),
 })
 export type UserField = z.infer<typeof UserFieldSchema>
 
@@ -130,3 +131,22 @@ export type ErrorBody = z.infer<typeof ErrorSchema>
 
 /** What the body of an event webhook tells of itself. */
 export const EventSchema = z.looseObject({ id: Text, type: Text, subject: Text })
+
+export const RegisteredWebhookSchema = z.object({
+  id: z.string().min(1),
+  endpoint: z.string(),
+  status: z.string(),
+  http_method: z.string(),
+  request_format: z.string(),
+  subscriptions: z.array(z.string()).nullish(),
+})
+export type RegisteredWebhook = z.infer<typeof RegisteredWebhookSchema>
+
+export const WebhookSchema = z.object({ webhook: RegisteredWebhookSchema })
+
+export const WebhooksSchema = z.object({
+  webhooks: z.array(RegisteredWebhookSchema),
+  meta: z.object({ has_more: z.boolean().nullish(), after_cursor: Text }).nullish(),
+})
+
+export const SigningSecretSchema = z.object({ signing_secret: z.object({ secret: z.string().min(1) }) })

@@ -8,6 +8,7 @@ import type {
   WriteRequest,
 } from '../../engine/core/ports/connector.ts'
 import type { HttpResponse } from '../http.ts'
+import type { Sleep } from '../clock.ts'
 import { parse, type Api, type Call } from './api.ts'
 import { refusalOf, rowFailure } from './errors.ts'
 import {
@@ -37,6 +38,7 @@ export interface WriterParts {
   readonly api: Api
   /** Pauses before each look at a job. */
   readonly pollPauses_ms: readonly number[]
+  readonly sleep: Sleep
 }
 
 /** An update on its way: what is to be written beside the identities, and what follows when that is done. */
@@ -61,6 +63,7 @@ const ONE_USER = /single unique user/i
 export class Batch {
   readonly #api: Api
   readonly #pauses_ms: readonly number[]
+  readonly #sleep: Sleep
   readonly #signal: AbortSignal | undefined
   /** Set once something failed that would fail for every request: the rest is answered with it, unsent. */
   #halted: Failure | undefined
@@ -70,6 +73,7 @@ export class Batch {
   constructor(parts: WriterParts, signal: AbortSignal | undefined) {
     this.#api = parts.api
     this.#pauses_ms = parts.pollPauses_ms
+    this.#sleep = parts.sleep
     this.#signal = signal
   }
 
@@ -383,7 +387,7 @@ export class Batch {
     const response = await this.#send(call)
     if (refusals.includes(response.status)) return 'refused'
     const { job_status } = parse(response, call, JobSchema)
-    return await resultsOf(this.#api, job_status, this.#pauses_ms, this.#signal)
+    return await resultsOf(this.#api, job_status, this.#pauses_ms, this.#sleep, this.#signal)
   }
 
   async #send(call: Call): Promise<HttpResponse> {

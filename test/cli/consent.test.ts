@@ -24,10 +24,10 @@ folder.write(
   news:
     app: csv
     path: ./news.csv
-    include: { title: Countess }
+    include: { title: { is: Countess } }
     mapping:${MAPPING}
   phone: { app: vdir, path: ./phone }
-sync: { approve: auto }
+approval: auto
 `,
 )
 folder.write(

@@ -349,8 +349,10 @@ describe('who a row is', () => {
     const stranger = connect()
     const [outcome] = await stranger.write([update(bea, { City: 'Trier' })])
     expect(outcome).toMatchObject({ kind: 'written', record: { id: bea?.id, fields: { City: 'Trier' } } })
+    const empty = (row: number): string => `${ROWS[row]?.trimEnd()},\n`
     expect(await content()).toBe(
-      `Name,E-mail,City,Phone,Kith ID\n${ROWS[0]}Bea,,Trier,99,${bea?.id}\n${ROWS[2]}${ROWS[3]}`,
+      // No row is shorter than the header: strict readers refuse such a sheet.
+      `Name,E-mail,City,Phone,Kith ID\n${empty(0)}Bea,,Trier,99,${bea?.id}\n${empty(2)}${empty(3)}`,
     )
     const third = await pull(connect(), second.cursor)
     expect(byField(third.records, 'Name')).toEqual(byField(first.records, 'Name'))

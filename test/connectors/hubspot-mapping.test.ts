@@ -38,9 +38,8 @@ describe('the default mapping of hubspot', () => {
       'title',
       'urls',
     ])
-    // The lifecycle stage only goes forward, and consent is not a field: neither is even read.
-    for (const name of ['lifecyclestage', 'hs_email_optout', 'hs_lead_status'])
-      expect(lens.appFields).not.toContain(name)
+    // The lifecycle stage only goes forward: it is not even read.
+    for (const name of ['lifecyclestage', 'hs_lead_status']) expect(lens.appFields).not.toContain(name)
   })
 
   test('puts a person where a sales person looks', () => {

@@ -37,15 +37,21 @@ function signed(
 const webhook = hubspotWebhook({ clientSecret: SECRET, portal: '4242', now: () => NOW_MS })
 
 describe("HubSpot's webhooks", () => {
-  test('a signed batch announces a pull, with a key for each event', () => {
+  test('a signed batch names its contacts once each, with a key for each event', () => {
     const batch = [
       event(),
-      event({ eventId: 3, subscriptionType: 'contact.merge' }),
+      event({
+        eventId: 3,
+        subscriptionType: 'contact.merge',
+        primaryObjectId: 8,
+        mergedObjectIds: [9, 7],
+        newObjectId: 10,
+      }),
       event({ eventId: 1, occurredAt: NOW_MS + 1 }),
     ]
     expect(webhook.receive(signed(batch))).toEqual({
       status: 204,
-      announces: 'pull',
+      announces: { records: ['7', '8', '9', '10'] },
       eventIds: [`1-2-${NOW_MS}`, `3-2-${NOW_MS}`, `1-2-${NOW_MS + 1}`],
     })
     const again = webhook.receive(signed(batch.map((one) => ({ ...one, attemptNumber: 1 }))))
@@ -87,7 +93,8 @@ describe("HubSpot's webhooks", () => {
     for (const other of [event({ portalId: 1 }), event({ subscriptionType: 'deal.creation' })])
       expect(webhook.receive(signed([other]))).toEqual({ status: 204, announces: null, eventIds: [] })
     const everyone = hubspotWebhook({ clientSecret: SECRET, portal: undefined, now: () => NOW_MS })
-    expect(everyone.receive(signed([event({ portalId: 1 })])).announces).toBe('pull')
+    expect(everyone.receive(signed([event({ portalId: 1 })])).announces).toEqual({ records: ['7'] })
+    expect(everyone.receive(signed([event({ objectId: undefined })])).announces).toBe('pull')
   })
 
   test('the simulated HubSpot signs what it sends, in batches, and sends it again until it is taken', async () => {

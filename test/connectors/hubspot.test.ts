@@ -359,12 +359,70 @@ describe('writes settled one by one', () => {
     expect(await connector.find?.({ ...request, fields: { ...request.fields, lastname: 'Byron' } })).toEqual([])
   })
 
-  test('the account is asked for consent, but never told', async () => {
+  test('the properties of the account are listed with their choices', async () => {
     const { connector } = await account()
     const { fields, summary } = await connector.check()
-    expect(fields.find(({ name }) => name === 'hs_email_optout')).toMatchObject({ writable: false })
-    expect(fields.find(({ name }) => name === 'lifecyclestage')?.type).toContain('lead (Lead)')
+    const stage = fields.find(({ name }) => name === 'lifecyclestage')
+    expect(stage).toMatchObject({ type: 'enumeration' })
+    expect(stage?.options).toContainEqual({ value: 'lead', label: 'Lead' })
     expect(summary).toBe('0 contacts, 23 properties')
+  })
+
+  test('an opt-out is told by address, before anything else, and never taken back (I7)', async () => {
+    const { simulator, connector, add, asked } = await account()
+    const id = add({ email: 'ada@example.org', firstname: 'Ada' })
+    connector.select?.(['firstname', 'email', 'email.all', 'hs_email_optout'])
+    asked()
+    const [both, bare, loosened] = await connector.write([
+      update(id, { firstname: 'Ada B', hs_email_optout: 'true' }),
+      {
+        op: 'create',
+        ref: 'c2',
+        key: 'key-2',
+        fields: { firstname: 'Bob', 'email.all': ['bob@example.org'], hs_email_optout: 'true' },
+      },
+      update(id, { hs_email_optout: 'false' }, 'loosened'),
+    ])
+    expect(both).toMatchObject({ kind: 'written', record: { fields: { firstname: 'Ada B', hs_email_optout: 'true' } } })
+    expect(bare).toMatchObject({ kind: 'written' })
+    expect(loosened).toMatchObject({ kind: 'failed', failure: { kind: 'permanent', code: 'NOT-LOOSENED' } })
+    expect(simulator.contacts.live().map(({ properties }) => properties.get('hs_email_optout'))).toEqual([
+      'true',
+      'true',
+    ])
+    const paths = simulator.requests.map(({ path }) => path)
+    const told = paths.findIndex((path) => path.includes('unsubscribe-all'))
+    expect(told).toBeLessThan(paths.findIndex((path) => path.includes('batch/update')))
+  })
+
+  test('only an opt-out is one request for the address, and nothing is written to the contact', async () => {
+    const { simulator, connector, add, asked } = await account()
+    const id = add({ email: 'ada@example.org', firstname: 'Ada' })
+    connector.select?.(['email', 'hs_email_optout'])
+    asked()
+    const [done] = await connector.write([update(id, { hs_email_optout: 'true' })])
+    expect(done).toMatchObject({ kind: 'written', record: { fields: { hs_email_optout: 'true' } } })
+    expect(Object.keys(asked()).filter((route) => route.includes('batch/update'))).toEqual([])
+    expect(simulator.contacts.resolve(id)?.properties.get('hs_email_optout')).toBe('true')
+  })
+
+  test('a token that may not unsubscribe costs that contact only, and says which scope it lacks', async () => {
+    const { simulator, connector, add } = await account()
+    const [one, two] = [add({ email: 'ada@example.org' }), add({ email: 'bob@example.org' })]
+    simulator.faults.subscriptionsForbidden = true
+    const [refused, written] = await connector.write([
+      update(one as string, { hs_email_optout: 'true', firstname: 'X' }),
+      update(two as string, { firstname: 'Bob' }),
+    ])
+    expect(refused).toMatchObject({
+      failure: {
+        kind: 'permanent',
+        code: 'MISSING_SCOPES',
+        advice: expect.stringContaining('subscriptions-status-write'),
+      },
+    })
+    expect(written).toMatchObject({ kind: 'written' })
+    expect(simulator.contacts.resolve(one as string)?.properties.get('firstname')).toBeUndefined()
   })
 })
 
@@ -402,7 +460,7 @@ describe('limits', () => {
   })
 
   test('options name their secrets, and an account is known without them (I15)', () => {
-    expect(hubspot.secrets).toEqual(['token', 'clientSecret'])
+    expect(hubspot.secrets).toEqual(['token', 'clientSecret', 'developerKey'])
     const options = hubspot.options.parse({ token: TOKEN })
     expect(hubspot.account(options, { baseDir: '.' })).not.toContain(TOKEN)
     expect(hubspot.account(hubspot.options.parse({ token: 'x', portal: 4242 }), { baseDir: '.' })).toContain('4242')

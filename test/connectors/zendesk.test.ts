@@ -509,10 +509,10 @@ describe('webhooks', () => {
     return { method: 'POST', url: 'https://kith.example/hooks/desk', headers, body: Buffer.from(body) }
   }
 
-  test('a signed event of a user announces a pull, once per event', async () => {
+  test('a signed event of a user names the user, once per event', async () => {
     const request = await signed()
     const { id } = JSON.parse(request.body.toString()) as { id: string }
-    expect(hook?.receive(request)).toEqual({ status: 200, announces: 'pull', eventIds: [id] })
+    expect(hook?.receive(request)).toEqual({ status: 200, announces: { records: ['7'] }, eventIds: [id] })
     expect(hook?.receive(request).eventIds).toEqual([id])
   })
 
@@ -559,8 +559,9 @@ describe('webhooks', () => {
     simulator.subscribe({ url: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`, secret })
     simulator.users.add({ name: 'Ada' })
     await simulator.hooks.flushed()
+    const records = [String(simulator.users.all().find(({ name }) => name === 'Ada')?.id)]
     expect([heard, simulator.hooks.sent.map(({ status }) => status)]).toEqual([
-      ['pull', 'pull'],
+      [{ records }, { records }],
       [409, 200],
     ])
     receiver.closeAllConnections()
