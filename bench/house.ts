@@ -14,6 +14,7 @@ import { Household } from '../workers/household.ts'
 import { runToQuiet } from '../workers/quiet.ts'
 import { APPROVED, type Events, type Log } from '../workers/runtime.ts'
 import { hollow } from './hollow-app.ts'
+import { hooked } from './hooked-app.ts'
 import { familyCpu_ms, wall_ms } from './measure.ts'
 
 /** A household in a folder of its own, approved and at work, with its own embedded Postgres that can be measured. */
@@ -41,9 +42,13 @@ export interface HouseOptions {
   readonly settings?: { readonly [name: string]: string }
   /** Polls, and listens for what the apps announce. Default: false. */
   readonly leads?: boolean
+  /** In the place of apps of the same name. */
+  readonly apps?: readonly App[]
+  /** false: what is planned waits for {@link approvePlan}, as it does in a first sync. Default: true. */
+  readonly approved?: boolean
 }
 
-const QUIET_LOG: Log = {
+export const QUIET_LOG: Log = {
   info() {},
   warn: (event, facts) => process.stderr.write(`${event} ${JSON.stringify(facts)}\n`),
   failure: (event, connection, { kind, message }) =>
@@ -62,6 +67,7 @@ export const APPS: ReadonlyMap<string, App> = new Map([
   ...registry,
   ['memory', memory as App],
   ['hollow', hollow as App],
+  ['hooked', hooked as App],
 ])
 
 /** A temporary folder that the account of the embedded Postgres can pass through, so that its data lie here, too. */
@@ -85,10 +91,10 @@ export async function openHouse(options: HouseOptions): Promise<House> {
     configFile: await writeConfig(folder, options.connections),
     env: { DATABASE_URL: database.url, REDIS_URL: options.redisUrl, KITH_DATA: dataDir },
     log: QUIET_LOG,
-    apps: APPS,
+    apps: new Map([...APPS, ...(options.apps ?? []).map((app) => [app.name, app] as const)]),
     ...(options.events ? { events: options.events } : {}),
   })
-  await household.store.setFact(APPROVED, household.fingerprint)
+  if (options.approved !== false) await household.store.setFact(APPROVED, household.fingerprint)
   await household.connect()
   const daemon = await Daemon.start(household, { leads: options.leads ?? false })
   const postgres = Number.parseInt(readFileSync(join(await findCluster(dataDir), 'postmaster.pid'), 'utf8'), 10)

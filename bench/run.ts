@@ -1,9 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
+import { apiCalls } from './api-calls.ts'
 import { announced } from './announced.ts'
 import { books } from './books.ts'
 import { coldStart } from './cold-start.ts'
+import { hooks } from './hooks.ts'
 import { machine } from './machine.ts'
 import { peakMemory } from './peak-memory.ts'
 import { printFinding, printTable, reached, type Finding } from './report.ts'
@@ -11,10 +13,10 @@ import { route } from './route.ts'
 
 const HELP = `npm run bench -- [options]
 
-  --only route,books,start,memory,announced   these benches only
+  --only route,books,start,memory,announced,hooks,calls   these benches only
   --size 1000       cards in each address book; 10000 takes an hour or more on Radicale
   --paired          the address books hold the same cards from the start, so that 10000 are done in minutes
-  --people 10000    people in the memory apps of the route
+  --people 10000    people in the memory apps of the route, and in the Salesforce org of the calls
   --large 100000    people in the larger run of the memory bench
   --runs 3          runs of each bench, of which the median is told
   --json FILE       writes everything measured there, too
@@ -44,6 +46,8 @@ const BENCHES: { readonly [name: string]: () => Promise<Finding> } = {
   start: () => coldStart({ people: 100, runs: Math.max(3, runs) }),
   memory: () => peakMemory({ sizes: [10_000, large] }),
   announced: () => announced({ people: 1000, edits: 200 }),
+  calls: () => apiCalls({ people }),
+  hooks: () => hooks({ people: 1000, seconds: 20, hooksPerSecond: 50 }),
 }
 
 await main()

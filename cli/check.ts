@@ -15,7 +15,8 @@ export const registerCheck: Register = (program, run) => {
     .addHelpText(
       'after',
       `
-Changes nothing, and needs no database. Problems are told as file:line:column, with what to write instead.
+Changes nothing, and needs no database unless a connection signs in (kith connect). Problems are told as file:line:column,
+with what to write instead.
 
 Examples:
   kith check

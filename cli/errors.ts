@@ -20,7 +20,7 @@ export class OperatorError extends Error {
 }
 
 /** Errors of the database's own, whose messages already say what to do next. */
-const SELF_EXPLAINING = new Set(['DatabaseError', 'DataInUseError', 'StoreFormatError'])
+const SELF_EXPLAINING = new Set(['DatabaseError', 'DataInUseError', 'StoreFormatError', 'ListenError'])
 
 /** What went wrong, in lines for the operator; never a stack trace, unless it is asked for. */
 export function explainError(error: unknown, debug: boolean): string {

@@ -1,9 +1,13 @@
 import { Command, CommanderError } from 'commander'
 import { registerApprove } from './approve.ts'
 import { registerCheck } from './check.ts'
+import { registerConsent } from './consent.ts'
+import { registerConnect } from './connect.ts'
 import { contextOf, EXIT_CODES, interruptible, type Register, type Run } from './context.ts'
 import { registerDemo } from './demo.ts'
 import { EXIT, explainError } from './errors.ts'
+import { registerFields } from './fields.ts'
+import { registerHooks } from './hooks.ts'
 import { registerInit } from './init.ts'
 import { registerLog } from './log.ts'
 import { registerParked } from './parked.ts'
@@ -19,15 +23,19 @@ import { registerWorker } from './worker.ts'
 const COMMANDS: readonly Register[] = [
   registerDemo,
   registerInit,
+  registerConnect,
   registerCheck,
+  registerFields,
   registerPlan,
   registerApprove,
   registerSync,
   registerStart,
   registerWorker,
+  registerHooks,
   registerStatus,
   registerParked,
   registerWhy,
+  registerConsent,
   registerPeople,
   registerLog,
 ]

@@ -3,12 +3,14 @@ import { approvePlan, isApproved, markPlanned, prepareApproval } from '../worker
 import { Daemon } from '../workers/daemon.ts'
 import type { Household } from '../workers/household.ts'
 import { takeLead } from '../workers/lead.ts'
+import { Meter } from '../workers/meter.ts'
 import { runToQuiet } from '../workers/quiet.ts'
 import type { Log } from '../workers/runtime.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { announce, dataOf, loggedEvents } from './daemon-report.ts'
 import { EXIT } from './errors.ts'
 import { processLog } from './logging.ts'
+import { serve, Telling, type Served } from './serving.ts'
 import { atWork, withHousehold } from './session.ts'
 
 /** How long the lead is tried to be had again after the database went away; it may only be starting anew. */
@@ -34,22 +36,29 @@ ${EXIT_CODES}`,
 
 async function start(context: Context): Promise<number> {
   const log = processLog(context.output.json)
+  const meter = new Meter()
+  const telling = new Telling(loggedEvents(log))
   const work = async (household: Household): Promise<number> => {
     const lead = await Lead.take(household, log)
+    let served: Served | null = null
     try {
       await prepareApproval(household)
       announce(log, household, dataOf(household, context.env))
+      // Before the apps are reached: what hooks announce meanwhile waits in the inbox.
+      served = await serve(household, { meter, telling, log })
       await household.connect(undefined, context.signal)
       for (const { config, failure } of household.connected) {
         if (failure) log.failure('connection failed', config.name, failure)
       }
       const daemon = await Daemon.start(household, { leads: true })
+      served?.attach(daemon)
       const ended = Promise.race([lead.lost, aborted(context.signal)])
       try {
         await beginApproval(household, daemon, log, context.signal)
         await ended
         log.info('stopping')
       } finally {
+        await served?.close()
         await daemon.stop()
       }
       if (lead.isLost) {
@@ -59,10 +68,11 @@ async function start(context: Context): Promise<number> {
       log.info('stopped')
       return EXIT.done
     } finally {
+      await served?.close()
       await lead.release()
     }
   }
-  return withHousehold(context, work, { log, events: loggedEvents(log) })
+  return withHousehold(context, work, { log, apps: meter.apps, events: telling.events })
 }
 
 /** Where the config has not been approved yet: says what to do, or (with `approval: auto`) approves the first plan. */

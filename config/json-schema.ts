@@ -11,6 +11,7 @@ import {
   Match,
   policiesSchema,
   Region,
+  Server,
   TOP_LEVEL,
 } from './schema.ts'
 
@@ -40,6 +41,7 @@ export function jsonSchema(apps: ReadonlyMap<string, App>): JsonObject {
     region: convert(Region, 'region', defs),
     approval: convert(ApprovalWord, 'approval', defs),
     brakes: convert(BrakesFile, 'brakes', defs),
+    server: convert(Server, 'server', defs),
   }
   const described = Object.entries(sections).map(([name, section]) => {
     return [name, { description: TOP_LEVEL[name as keyof typeof TOP_LEVEL], ...section }]

@@ -85,6 +85,24 @@ export const ROLE_ADDRESSES: readonly string[] = [
   'webmaster',
 ]
 
+/** The HTTP server: for this machine only, unless the config says otherwise; the port is "Kith" on a telephone's keys. */
+export const SERVER_HOST = '127.0.0.1'
+export const SERVER_PORT = 5484
+/** Whoever sends slower than this keeps a socket for nothing; apps send a hook in one packet. */
+export const SERVER_HEADERS_MS_MAX = 5 * SECOND_MS
+export const SERVER_REQUEST_MS_MAX = 10 * SECOND_MS
+/** Sockets open at once; an app keeps ten or so. */
+export const SERVER_CONNECTIONS_MAX = 500
+
+/** A hook: the largest that is known of is a hundred events of HubSpot's, some 60 KiB. */
+export const HOOK_BODY_BYTES_MAX = 1024 * 1024
+/** Hooks of one connection from one sender: far above what an app sends, far below what Kith can answer. */
+export const HOOK_RATE = { requests: 1000, per_ms: 10 * SECOND_MS } as const
+/** At most one pull in this time comes of hooks: each costs a request of the app's budget. */
+export const HOOK_PULL_MS = 2 * SECOND_MS
+/** How long an event is known again. A request can be replayed for 5 minutes; an app that got no answer comes back sooner. */
+export const HOOK_SEEN_MS = HOUR_MS
+
 /** kith.yaml, a mapping file: larger ones are some other file named by mistake. */
 export const CONFIG_BYTES_MAX = 1024 * 1024
 /** Nodes of a YAML file after its aliases are followed: a few lines of aliases can otherwise fill the memory. */

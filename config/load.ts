@@ -18,6 +18,7 @@ import {
   Match,
   policiesSchema,
   Region,
+  Server,
   TopLevel,
 } from './schema.ts'
 import type { Environment, Path, Source } from './source.ts'
@@ -60,6 +61,7 @@ export async function loadConfig(
   const match = check.section(Match, ['match'], {})
   const region = check.section(Region, ['region'])
   const approval = check.section(ApprovalWord, ['approval'])
+  const server = raw['server'] === undefined ? null : check.section(Server, ['server'])
   const brakes = brakesOver(BRAKES, raw['brakes'] === undefined ? undefined : check.section(BrakesFile, ['brakes']))
 
   const connections: ConnectionConfig[] = []
@@ -70,9 +72,10 @@ export async function loadConfig(
   refuseTwins(connections, check)
 
   const errors = [...problems, ...check.errors]
-  if (errors.length > 0 || !top || !match || region === undefined || !approval) throw new ConfigError(errors)
+  if (errors.length > 0 || !top || !match || region === undefined || !approval || server === undefined)
+    throw new ConfigError(errors)
   const policies = spread((written ?? {}) as { [field: string]: Policy | undefined }, fields)
-  const config: Config = { file: path, baseDir, connections, policies, custom, match, region, approval }
+  const config: Config = { file: path, baseDir, connections, policies, custom, match, region, approval, server }
   return { config, warnings: inReadingOrder(check.warnings) }
 }
 

@@ -4,8 +4,8 @@ import type { BrakeLimits } from '../engine/core/brakes.ts'
 import { FIELD_TYPES, STANDARD_FIELDS, type FieldDef } from '../engine/core/catalogue.ts'
 import type { Policy } from '../engine/core/rules.ts'
 import { IncludeShape } from './include.ts'
-import { POLL_MS, POLL_MS_MAX, POLL_MS_MIN, ROLE_ADDRESSES, SHARED_FROM } from './limits.ts'
-import type { MatchConfig } from './types.ts'
+import { POLL_MS, POLL_MS_MAX, POLL_MS_MIN, ROLE_ADDRESSES, SERVER_HOST, SERVER_PORT, SHARED_FROM } from './limits.ts'
+import type { MatchConfig, ServerConfig } from './types.ts'
 import { duration, rate, share } from './values.ts'
 
 /**
@@ -177,6 +177,39 @@ export const Region = z
 
 export const ApprovalWord = z.enum(['first', 'always', 'auto']).default('first')
 
+const PUBLIC_URL_ERROR =
+  'must be an http or https address without a user name, a query or a #: https://kith.example.org'
+
+/** What `kith start` serves. Nothing, unless the section is there. */
+export const Server = z
+  .strictObject({
+    host: z
+      .string()
+      .min(1)
+      .default(SERVER_HOST)
+      .describe(
+        'The address to listen on. Whatever is not of this machine should have a reverse proxy with TLS before it.',
+      ),
+    port: z.int().min(0).max(65_535).default(SERVER_PORT).describe('The port to listen on.'),
+    publicUrl: z
+      .url({ protocol: /^https?$/, error: PUBLIC_URL_ERROR })
+      .refine((text) => isPlain(text), { error: PUBLIC_URL_ERROR })
+      .optional()
+      .describe('How the apps reach the server, as https://kith.example.org: some sign the address they send to.'),
+  })
+  .transform(({ host, port, publicUrl }): ServerConfig => ({
+    host,
+    port,
+    publicUrl: publicUrl?.replace(/\/+$/, '') ?? null,
+  }))
+
+function isPlain(text: string): boolean {
+  // What is no address at all is told already.
+  if (!URL.canParse(text)) return true
+  const { username, password, search, hash } = new URL(text)
+  return username === '' && password === '' && search === '' && hash === ''
+}
+
 /** What stands at the top of the file, and what each is for. */
 export const TOP_LEVEL = {
   connections: 'The accounts to keep in agreement, each under a name of your own.',
@@ -186,6 +219,7 @@ export const TOP_LEVEL = {
   region: 'The country of phone numbers written without a country code.',
   approval: 'first: the first sync of a config waits for kith approve. always: every sync does. auto: none does.',
   brakes: 'Limits for all connections that say nothing else.',
+  server: "What kith start serves: the apps' webhooks, health and metrics. Nothing where the section is not there.",
 } as const
 
 export const TopLevel = z.strictObject({
@@ -199,4 +233,5 @@ export const TopLevel = z.strictObject({
   region: z.unknown().optional(),
   approval: z.unknown().optional(),
   brakes: z.unknown().optional(),
+  server: z.unknown().optional(),
 })

@@ -21,6 +21,17 @@ export interface Config {
   /** ISO 3166 code of the country whose phone numbers are written without their country code; null where none is named. */
   readonly region: string | null
   readonly approval: Approval
+  /** null: nothing is served. */
+  readonly server: ServerConfig | null
+}
+
+/** What `kith start` serves: the apps' hooks, health and metrics. */
+export interface ServerConfig {
+  readonly host: string
+  /** 0: any that is free. */
+  readonly port: number
+  /** How the apps reach the server: `https://kith.example.org`, without a slash at its end. null: as it listens. */
+  readonly publicUrl: string | null
 }
 
 export interface ConnectionConfig {

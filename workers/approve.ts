@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { believeDeletion } from '../engine/core/apply.ts'
 import { planPerson } from '../engine/core/plan.ts'
-import type { Link } from '../engine/core/ports/store.ts'
+import type { Intent, Link } from '../engine/core/ports/store.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
 import type { Household } from './household.ts'
@@ -60,12 +60,12 @@ export interface BrakeHold {
   readonly connection: string
   /** The brake's sentence. */
   readonly reason: string
-  readonly what: 'create' | 'update' | 'delete' | 'deletions'
+  readonly what: Intent['op'] | 'deletions'
   readonly count: number
 }
 
 /** Everything that brakes hold: writes, and deletions that were heard and not believed. */
-export async function brakeHolds({ store }: Household, connection?: string): Promise<BrakeHold[]> {
+export async function brakeHolds({ store }: Pick<Household, 'store'>, connection?: string): Promise<BrakeHold[]> {
   const found = new Map<string, BrakeHold>()
   const add = (at: string, reason: string, what: BrakeHold['what']): void => {
     const key = `${at}\n${reason}\n${what}`

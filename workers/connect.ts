@@ -1,5 +1,5 @@
 import type { App, ConnectContext } from '../connectors/app.ts'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pacerClock } from '../connectors/clock.ts'
 import { createPacer } from '../connectors/pacer.ts'
 import { Catalogue } from '../engine/core/catalogue.ts'
 import { failureFrom, type Failure } from '../engine/core/failure.ts'
@@ -67,8 +67,7 @@ function paced({ rate }: ConnectionConfig, context: ConnectContext): ConnectCont
     interval_ms: rate.per_ms,
     concurrent_max: CONCURRENT_MAX,
     share: rate.share,
-    now: () => performance.now(),
-    sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => undefined),
+    ...pacerClock(context),
   })
   return { ...context, pacer }
 }
@@ -91,6 +90,8 @@ function rulesFor(
     create: config.create && capabilities.create,
     canDelete: capabilities.delete,
     canArchive: capabilities.archive,
+    canMerge: capabilities.merge === true,
+    requires: capabilities.requires ?? [],
     deletes: config.deletes,
     include: config.include,
     brakes: config.brakes,

@@ -1,5 +1,6 @@
 import { APPLY_CONCURRENCY, DRAIN_MS_MAX, LOG_KEEP_MS, SWEEP_MS } from '../config/limits.ts'
 import { failureFrom } from '../engine/core/failure.ts'
+import { Ear, hearAnnounced, sweepInbox } from './announced.ts'
 import { applyChunk, PATIENT_ATTEMPTS } from './apply.ts'
 import { deliver } from './deliver.ts'
 import type { Household } from './household.ts'
@@ -25,6 +26,7 @@ export class Daemon {
   readonly #household: Household
   readonly #schedule: Schedule
   readonly #turns = new Turns()
+  readonly #ear = new Ear((connection, signal) => this.#hear(connection, signal))
   /** How to end what wakes the workers: watchers, the sweep. */
   readonly #unwatch: (() => Promise<void>)[] = []
   #leaveWork: () => Promise<void> = () => Promise.resolve()
@@ -45,7 +47,10 @@ export class Daemon {
     daemon.#leaveWork = await household.enterWork(queues)
     await queues.work(
       {
-        pull: (data, signal) => daemon.#pull((data as { connection: string }).connection, signal),
+        pull: (data, signal) => {
+          const { connection, announced } = data as { connection: string; announced?: true }
+          return announced ? daemon.#hear(connection, signal) : daemon.#pull(connection, signal)
+        },
         apply: (data, signal, attempt) => daemon.#apply(data as Chunk, signal, attempt),
         settle: (_data, signal) => daemon.#guard('settle', settleHousehold(daemon.runtime, signal)),
         deliver: (data, signal) =>
@@ -68,10 +73,20 @@ export class Daemon {
 
   /** Ends watchers, lets jobs under way finish, and ends the queues. The household stays open. */
   async stop(): Promise<void> {
-    await Promise.all(this.#unwatch.map((end) => end()))
+    await Promise.all([this.#ear.stop(), ...this.#unwatch.map((end) => end())])
     await this.queues.close(DRAIN_MS_MAX)
     // Only now: whoever starts alone after us takes what still looks under way for left behind.
     await this.#leaveWork()
+  }
+
+  /** A hook has said that something changed there: the feed is pulled. */
+  wakePull(connection: string): Promise<void> {
+    return this.queues.wakePull(connection)
+  }
+
+  /** A hook has named records: they are read by this process. Others find them by the sweep. */
+  wakeAnnounced(connection: string): void {
+    this.#ear.wake(connection)
   }
 
   async #watch(): Promise<void> {
@@ -87,6 +102,10 @@ export class Daemon {
     // An app that did not answer when it was opened may have other fields by now, or be there at last.
     if (broken) await this.#household.connect(connection, signal)
     await this.#guard('pull', pullConnection(this.runtime, connection, signal))
+  }
+
+  #hear(connection: string, signal: AbortSignal): Promise<void> {
+    return this.#guard('announced', hearAnnounced(this.runtime, this.#household.inbox, connection, signal))
   }
 
   async #apply(chunk: Chunk, signal: AbortSignal, attempt: number): Promise<'early' | void> {
@@ -116,6 +135,7 @@ export class Daemon {
   async #sweep(): Promise<void> {
     await sweep(this.runtime, this.#schedule)
     const now_ms = this.runtime.now()
+    await sweepInbox(this.#household.inbox, this.queues, now_ms)
     if (now_ms - this.#pruned_ms < 24 * 3_600_000) return
     this.#pruned_ms = now_ms
     await this.runtime.store.prune(now_ms - LOG_KEEP_MS)

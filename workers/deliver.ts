@@ -1,4 +1,5 @@
 import { judgeWrites } from '../engine/core/brakes.ts'
+import type { Consent } from '../engine/core/consent.ts'
 import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { Connector, WriteOutcome, WriteRequest } from '../engine/core/ports/connector.ts'
 import type { ConnectionState, Intent, Neighbourhood } from '../engine/core/ports/store.ts'
@@ -6,6 +7,7 @@ import type { ConnectionRules } from '../engine/core/rules.ts'
 import { settleIntent, type Answer, type Answered } from '../engine/core/settle.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
+import { consentsFor } from './consents.ts'
 import { findOut } from './find-out.ts'
 import { lookAgain } from './look-again.ts'
 import type { Runtime } from './runtime.ts'
@@ -103,6 +105,29 @@ async function stopFor(runtime: Runtime, name: string, failure: Failure): Promis
 }
 
 async function send(connector: Connector, intents: readonly Intent[], signal?: AbortSignal): Promise<Answered> {
+  const writes = intents.filter((intent) => intent.op !== 'merge')
+  const answers = writes.length > 0 ? await sendBatch(connector, writes, signal) : []
+  // One by one, as apps merge.
+  const merged: (readonly [Intent, Answer])[] = []
+  for (const intent of intents) {
+    if (intent.op === 'merge') merged.push([intent, await sendMerge(connector, intent, signal)])
+  }
+  return [...answers, ...merged]
+}
+
+async function sendMerge(connector: Connector, intent: Intent, signal?: AbortSignal): Promise<Answer> {
+  const { id: ref, recordId, into } = intent
+  if (!connector.merge || recordId === null || into === undefined) {
+    return { kind: 'failed', failure: { kind: 'bug', message: 'a merge was planned where the app cannot merge' } }
+  }
+  try {
+    return await connector.merge({ ref, id: recordId, into }, signal)
+  } catch (error) {
+    return { kind: 'failed', failure: failureFrom(error) }
+  }
+}
+
+async function sendBatch(connector: Connector, intents: readonly Intent[], signal?: AbortSignal): Promise<Answered> {
   let outcomes: WriteOutcome[]
   try {
     outcomes = await connector.write(intents.map(requestFor), signal)
@@ -134,7 +159,8 @@ const SETTLE_ATTEMPTS_MAX = 50
 export async function settleAll(runtime: Runtime, rules: ConnectionRules, answers: Answered): Promise<Failure | null> {
   if (answers.length === 0) return null
   for (let attempt = 1; ; attempt++) {
-    const ws = new Workspace(await loadFor(runtime, rules, answers))
+    const hood = await loadFor(runtime, rules, answers)
+    const ws = new Workspace(hood, await consentsOf(runtime, rules, hood, answers))
     const settled = answers.map(([intent, answer]) => {
       const settlement = settleIntent(ws, runtime.rules, rules, intent, answer, { now_ms: runtime.now() })
       return { intent, answer, settlement }
@@ -155,6 +181,19 @@ export async function settleAll(runtime: Runtime, rules: ConnectionRules, answer
   }
 }
 
+/** What the ledger says of new records: an app may have its own word on them from the start. */
+async function consentsOf(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  hood: Neighbourhood,
+  answers: Answered,
+): Promise<Consent[]> {
+  const created = answers.flatMap(([{ op }, answer]) =>
+    op === 'create' && answer.kind === 'written' ? [answer.record] : [],
+  )
+  return created.length > 0 && rules.lens.consents.length > 0 ? consentsFor(runtime, hood, rules, created) : []
+}
+
 function wholeFailure(answers: Answered): Failure | null {
   for (const [, answer] of answers) {
     if (answer.kind !== 'failed') continue
@@ -171,7 +210,10 @@ async function loadFor(runtime: Runtime, rules: ConnectionRules, answers: Answer
   const known = new Set(people.links.map((link) => `${link.connection}\n${link.recordId}`))
   // Records that are new, or that a merge has given to somebody else meanwhile.
   const others = answers
-    .map(([intent, answer]) => (answer.kind === 'written' ? answer.record.id : intent.recordId))
+    .flatMap(([intent, answer]) => [
+      answer.kind === 'written' ? answer.record.id : intent.recordId,
+      intent.into ?? null,
+    ])
     .filter((id) => id !== null && !known.has(`${rules.name}\n${id}`))
   if (others.length === 0) return people
   const records = await runtime.store.loadRecords(rules.name, others as string[])

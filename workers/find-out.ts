@@ -34,6 +34,7 @@ async function findOutOne(
   if (intent.op === 'create' && connector.capabilities.createKey === 'id') return { kind: 'not-written' }
   try {
     if (intent.op === 'delete') return await isDeleted(connector, intent, signal)
+    if (intent.op === 'merge') return await isMerged(connector, intent, signal)
     const request: CreateRequest = { op: 'create', ref: intent.id, key: intent.id, fields: intent.fields }
     const found = (await connector.find?.(request, signal)) ?? []
     const hood = await runtime.store.loadRecords(
@@ -55,6 +56,13 @@ async function findOutOne(
 async function isDeleted(connector: Connector, intent: Intent, signal?: AbortSignal): Promise<Answer> {
   const [answer] = await connector.read([intent.recordId as string], signal)
   return answer?.kind === 'gone' ? { kind: 'deleted' } : { kind: 'not-written' }
+}
+
+/** The record that was to end tells: it is gone, or leads to another, or is still there. */
+async function isMerged(connector: Connector, intent: Intent, signal?: AbortSignal): Promise<Answer> {
+  const [answer] = await connector.read([intent.recordId as string], signal)
+  if (answer?.kind === 'merged') return { kind: 'merged', into: answer.into }
+  return answer?.kind === 'gone' ? { kind: 'merged', into: intent.into as string } : { kind: 'not-written' }
 }
 
 async function readBack(

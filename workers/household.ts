@@ -1,24 +1,27 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { App } from '../connectors/app.ts'
+import type { App, ConnectContext } from '../connectors/app.ts'
 import { apps as registry } from '../connectors/registry.ts'
 import { fingerprint } from '../config/fingerprint.ts'
 import { CHUNK_MAX, COMMIT_ATTEMPTS_MAX, LEASE_MS } from '../config/limits.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Diagnostic } from '../config/diagnostics.ts'
-import type { Config } from '../config/types.ts'
+import type { Config, ConnectionConfig } from '../config/types.ts'
 import { sameJson, type Json } from '../engine/core/json.ts'
 import type { AppField, Connector } from '../engine/core/ports/connector.ts'
+import type { Inbox } from '../engine/core/ports/inbox.ts'
 import type { Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
 import { openDatabase, type Database } from '../engine/store/embedded/database.ts'
 import { enterWork } from '../engine/store/locks.ts'
+import { openInbox } from '../engine/store/inbox.ts'
 import { openStore } from '../engine/store/postgres.ts'
 import { checkMapping } from '../mappings/compile.ts'
 import { mappingSchema } from '../mappings/schema.ts'
 import { catalogueOf, connect, rulesOf, type Connected } from './connect.ts'
 import { Queues } from './queues.ts'
+import { SignIns } from './sign-ins.ts'
 import type { Events, Log, Queue, Runtime } from './runtime.ts'
 
 export interface HouseholdOptions {
@@ -49,8 +52,11 @@ export class Household {
   readonly config: Config
   readonly warnings: readonly Diagnostic[]
   readonly store: Store
+  /** What the apps' hooks have announced. */
+  readonly inbox: Inbox
   readonly databaseUrl: string
   readonly fingerprint: string
+  readonly signIns: SignIns
   readonly #database: Database
   readonly #options: HouseholdOptions
   #connected: Connected[] = []
@@ -86,8 +92,10 @@ export class Household {
     this.warnings = warnings
     this.#database = database
     this.store = store
+    this.inbox = openInbox(database.url)
     this.databaseUrl = database.url
     this.fingerprint = fingerprint(config)
+    this.signIns = new SignIns(database.url, config, options.env)
   }
 
   get connected(): readonly Connected[] {
@@ -103,8 +111,7 @@ export class Household {
     const wanted = this.config.connections.filter((config) => only === undefined || config.name === only)
     const opened = await Promise.all(
       wanted.map(async (config) => {
-        const app = (this.#options.apps ?? registry).get(config.app) as App
-        const context = { connection: config.name, baseDir: this.config.baseDir, now: Date.now }
+        const { app, context } = this.appOf(config)
         const remembered = fieldsSchema.safeParse(await this.store.getFact(fieldsFact(config.name))).data ?? null
         const connected = await connect(app, config, catalogue, context, remembered as AppField[] | null, signal)
         if (connected.report)
@@ -121,6 +128,13 @@ export class Household {
     await Promise.all(replaced.map((item) => item.connector.close()))
     await this.#replanWhenRulesChanged()
     return opened
+  }
+
+  /** The app of a connection, and what it is handed besides its options. */
+  appOf(config: ConnectionConfig): { readonly app: App; readonly context: ConnectContext } {
+    const app = (this.#options.apps ?? registry).get(config.app) as App
+    const signIn = this.signIns.of(app, config)
+    return { app, context: { connection: config.name, baseDir: this.config.baseDir, now: Date.now, ...signIn } }
   }
 
   /**
@@ -184,6 +198,7 @@ export class Household {
 
   async close(): Promise<void> {
     await Promise.all(this.#connected.map((item) => item.connector.close().catch(() => undefined)))
+    await this.inbox.close()
     await this.store.close()
     await this.#database.close()
   }

@@ -1,10 +1,13 @@
 import { sameFields } from '../engine/core/diff.ts'
 import { failureFrom } from '../engine/core/failure.ts'
 import type { Connector, ReadAnswer } from '../engine/core/ports/connector.ts'
-import type { Intent } from '../engine/core/ports/store.ts'
+import { standing } from '../engine/core/people.ts'
+import type { Intent, Link } from '../engine/core/ports/store.ts'
 import type { Answered } from '../engine/core/settle.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
+import { Workspace } from '../engine/core/workspace.ts'
 import type { Runtime } from './runtime.ts'
+import { withStanding } from './standing.ts'
 
 /**
  * The last look before something is written. Nobody is created who is there already; and where an app has no preconditions, the records are read once more just before they are written: an edit that Kith has not
@@ -20,9 +23,11 @@ export async function lookAgain(
   signal?: AbortSignal,
 ): Promise<{ moved: Answered; still: readonly Intent[] }> {
   const { twice, rest } = await alreadyThere(runtime, rules, intents)
-  if (connector.capabilities.precondition) return { moved: twice, still: rest }
-  const again = await compare(runtime, rules, connector, rest, signal)
-  return { moved: [...twice, ...again.moved], still: again.still }
+  const seconds = await stillSecond(runtime, rules, connector, rest, signal)
+  const moved = [...twice, ...seconds.moved]
+  if (connector.capabilities.precondition) return { moved, still: seconds.still }
+  const again = await compare(runtime, rules, connector, seconds.still, signal)
+  return { moved: [...moved, ...again.moved], still: again.still }
 }
 
 /** A create that was planned before another one was known to be on its way: the person has a record by now. */
@@ -42,6 +47,83 @@ async function alreadyThere(
   return { twice, rest: intents.filter((intent) => !isTwice(intent)) }
 }
 
+/**
+ * A second record goes away only while everything still is as an operator saw it: the record says what was heard of it, and the
+ * person has another one there, which the app itself shows (I5). Asked of the app whatever preconditions it has.
+ */
+async function stillSecond(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  connector: Connector,
+  intents: readonly Intent[],
+  signal?: AbortSignal,
+): Promise<{ moved: Answered; still: readonly Intent[] }> {
+  const ending = intents.filter((intent) => intent.op === 'delete' || intent.op === 'merge')
+  if (ending.length === 0) return { moved: [], still: intents }
+  const { store } = runtime
+  const hood = await withStanding(store, await store.loadPeople(ending.map((intent) => intent.personId)))
+  const ws = new Workspace(hood)
+  const asked = ending.filter(
+    (intent) => intent.op === 'merge' || ws.link(rules.name, intent.recordId ?? '')?.state === 'second',
+  )
+  if (asked.length === 0) return { moved: [], still: intents }
+  const mains = new Map(asked.map((intent) => [intent.id, mainOf(ws, rules, intent)]))
+  const ids = asked.flatMap((intent) => [intent.recordId as string, mains.get(intent.id)?.recordId ?? []].flat())
+  let answers: Map<string, ReadAnswer>
+  try {
+    answers = await readAll(connector, ids, signal)
+  } catch (error) {
+    const failure = failureFrom(error)
+    const failed = asked.map((intent) => [intent, { kind: 'failed', failure }] as const)
+    return { moved: failed, still: intents.filter((intent) => !asked.includes(intent)) }
+  }
+  const isThere = (link: Link | undefined): boolean => {
+    const answer = link && answers.get(link.recordId)
+    return answer?.kind === 'record' && sameFields(rules.lens, answer.record.fields, (link as Link).fields)
+  }
+  const stands = (intent: Intent): boolean => {
+    const second = ws.link(rules.name, intent.recordId as string)
+    const main = mains.get(intent.id)
+    if (second?.state !== 'second' || !isThere(second)) return false
+    if (main === undefined) return ended(ws, second)
+    return answers.get(main.recordId)?.kind === 'record' && (intent.op === 'delete' || intent.into === main.recordId)
+  }
+  const gone = new Set(asked.filter((intent) => !stands(intent)))
+  return {
+    moved: [...gone].map((intent) => [intent, { kind: 'overtaken' }] as const),
+    still: intents.filter((intent) => !gone.has(intent)),
+  }
+}
+
+/** The record that stands for the person whose second record goes away; undefined where there is none. */
+function mainOf(ws: Workspace, rules: ConnectionRules, intent: Intent): Link | undefined {
+  const second = ws.link(rules.name, intent.recordId ?? '')
+  const winner = standing(ws, second?.candidates?.[0] ?? intent.personId)
+  const main = winner && ws.linkIn(winner.id, rules.name)
+  return main?.state === 'linked' && main.recordId !== intent.recordId ? main : undefined
+}
+
+/** Whoever was deleted elsewhere leaves no second record behind. */
+function ended(ws: Workspace, second: Link): boolean {
+  const state = standing(ws, second.candidates?.[0] ?? '')?.state
+  return state === 'deleted' || state === 'archived'
+}
+
+async function readAll(
+  connector: Connector,
+  ids: readonly string[],
+  signal?: AbortSignal,
+): Promise<Map<string, ReadAnswer>> {
+  const answers = new Map<string, ReadAnswer>()
+  const max = connector.capabilities.readBatch_max
+  const wanted = [...new Set(ids)]
+  for (let start = 0; start < wanted.length; start += max) {
+    for (const answer of await connector.read(wanted.slice(start, start + max), signal))
+      answers.set(idOf(answer), answer)
+  }
+  return answers
+}
+
 async function compare(
   runtime: Runtime,
   rules: ConnectionRules,
@@ -49,27 +131,23 @@ async function compare(
   intents: readonly Intent[],
   signal?: AbortSignal,
 ): Promise<{ moved: Answered; still: readonly Intent[] }> {
-  const over = intents.filter((intent) => intent.recordId !== null)
+  const over = intents.filter((intent) => intent.recordId !== null && intent.op !== 'merge')
   if (over.length === 0) return { moved: [], still: intents }
   const ids = over.map((intent) => intent.recordId as string)
   const hood = await runtime.store.loadRecords(rules.name, ids)
   const shadows = new Map(
     hood.links.filter((link) => link.connection === rules.name).map((link) => [link.recordId, link.fields]),
   )
-  const answers = new Map<string, ReadAnswer>()
+  let answers: Map<string, ReadAnswer>
   try {
-    const max = connector.capabilities.readBatch_max
-    for (let start = 0; start < ids.length; start += max) {
-      for (const answer of await connector.read(ids.slice(start, start + max), signal))
-        answers.set(idOf(answer), answer)
-    }
+    answers = await readAll(connector, ids, signal)
   } catch (error) {
     const failure = failureFrom(error)
     const moved = intents.map((intent) => [intent, { kind: 'failed', failure }] as const)
     return { moved, still: [] }
   }
   const stands = (intent: Intent): boolean => {
-    if (intent.recordId === null) return true
+    if (intent.recordId === null || intent.op === 'merge') return true
     const answer = answers.get(intent.recordId)
     const shadow = shadows.get(intent.recordId)
     return answer?.kind === 'record' && shadow !== undefined && sameFields(rules.lens, answer.record.fields, shadow)

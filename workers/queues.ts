@@ -29,7 +29,8 @@ const sighting = z.discriminatedUnion('kind', [
 
 /** What each queue's jobs carry. A job of another shape (an older version left it behind) is dropped: the store has it all. */
 export const JOBS = {
-  pull: z.strictObject({ connection: z.string() }),
+  /** `announced`: only the records that hooks have announced. */
+  pull: z.strictObject({ connection: z.string(), announced: z.literal(true).optional() }),
   apply: z.object({
     connection: z.string(),
     pass: z.number().int(),
@@ -115,6 +116,11 @@ export class Queues implements Queue {
 
   async wakePull(connection: string): Promise<void> {
     await this.#wake('pull', connection, { connection })
+  }
+
+  /** Reads the records that hooks have announced, beside whatever pass is under way: the two wait for each other in nothing. */
+  async wakeAnnounced(connection: string): Promise<void> {
+    await this.#wake('pull', `${connection}:announced`, { connection, announced: true })
   }
 
   async wakeSettle(): Promise<void> {

@@ -1,4 +1,5 @@
 import { MATCH_ROUND_MAX } from '../config/limits.ts'
+import { Apartness, recordSubject } from '../engine/core/apart.ts'
 import { FailureError } from '../engine/core/failure.ts'
 import { judgeFields } from '../engine/core/brakes.ts'
 import { decideMatch } from '../engine/core/match.ts'
@@ -8,6 +9,7 @@ import { Workspace } from '../engine/core/workspace.ts'
 import { applySightings, deletionsHeld, wakeAfter } from './apply.ts'
 import { consentsFor } from './consents.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
+import { withStanding } from './standing.ts'
 
 /**
  * Brings the household in order: reads again what is to be read again, finds out who staged records are, and plans the
@@ -75,12 +77,14 @@ async function matchRound(runtime: Runtime, links: readonly Link[], round: numbe
   const keys = [...new Set(links.flatMap((link) => link.keys))]
   const holders = await store.keyHolders(keys)
   const people = [...new Set(holders.map((holder) => holder.personId).filter((id) => id !== null))]
-  const hood = await store.loadPeople(people)
+  const hood = await withStanding(store, await store.loadPeople(people))
+  const records = links.map((link) => recordSubject(link.connection, link.recordId))
   const ws = new Workspace({ ...hood, links: [...hood.links, ...links] })
   decideMatch(ws, runtime.rules, links, holders, {
     now_ms: runtime.now(),
     newId: runtime.newId,
     creating: await connectionsCreating(runtime),
+    apart: new Apartness(await store.apart(records)),
   })
   const commit = { ...ws.commit(), matchRound: round }
   if ((await store.commit(commit)).kind !== 'committed') return false
@@ -111,7 +115,7 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
     const ids = flags.map((flag) => flag.personId)
     // A plan that is made anew must not slip past the brake that held it.
     heldFields ??= await brakedFields(runtime)
-    const hood = await store.loadPeople(ids)
+    const hood = await withStanding(store, await store.loadPeople(ids))
     const ws = new Workspace(hood, await consentsFor(runtime, hood))
     const held = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields }

@@ -37,9 +37,27 @@ export class Folder {
     return this.start(...words).ended
   }
 
+  /** Runs a command to its end in another environment. */
+  async with(env: { readonly [name: string]: string | undefined }, ...words: string[]): Promise<Ended> {
+    const running = this.#spawn(words, { ...this.#env, ...env })
+    running.input(null)
+    return running.ended
+  }
+
   /** Starts a command that stays. */
   start(...words: string[]): Running {
-    const child = spawn(process.execPath, [ENTRY, ...words], { cwd: this.path, env: this.#env, stdio: 'pipe' })
+    const running = this.talk(...words)
+    running.input(null)
+    return running
+  }
+
+  /** Starts a command that reads what it is told. */
+  talk(...words: string[]): Running {
+    return this.#spawn(words, this.#env)
+  }
+
+  #spawn(words: readonly string[], env: { readonly [name: string]: string | undefined }): Running {
+    const child = spawn(process.execPath, [ENTRY, ...words], { cwd: this.path, env, stdio: 'pipe' })
     this.#running.add(child)
     child.once('exit', () => this.#running.delete(child))
     return new Running(child)
@@ -61,12 +79,14 @@ export class Running {
 
   constructor(child: ChildProcess) {
     this.#child = child
-    child.stdin?.end()
     child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#out += text
       for (const look of this.#waiting) look()
     })
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#err += text))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#err += text
+      for (const look of this.#waiting) look()
+    })
     this.ended = new Promise((resolve, reject) => {
       child.once('error', reject)
       child.once('close', (code) => resolve({ code, out: this.#out, err: this.#err }))
@@ -77,11 +97,35 @@ export class Running {
     this.#child.kill(name)
   }
 
+  /** What it has printed so far. */
+  get out(): string {
+    return this.#out
+  }
+
+  get err(): string {
+    return this.#err
+  }
+
+  /** Writes to its standard input; null ends that. */
+  input(text: string | null): void {
+    if (text === null) this.#child.stdin?.end()
+    else this.#child.stdin?.write(text)
+  }
+
   /** Resolves once the output contains the text; rejects when the process ends without it. */
   said(text: string): Promise<void> {
+    return this.#until(text, () => this.#out)
+  }
+
+  /** The same of standard error. */
+  complained(text: string): Promise<void> {
+    return this.#until(text, () => this.#err)
+  }
+
+  #until(text: string, said: () => string): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!this.#out.includes(text)) return
+        if (!said().includes(text)) return
         this.#waiting.delete(look)
         resolve()
       }

@@ -38,6 +38,7 @@ export function memoryRules(
     create: true,
     canDelete: true,
     canArchive: true,
+    canMerge: true,
     requires: [],
     deletes: 'unlink',
     include: null,

@@ -2,6 +2,7 @@ import { sql as tables } from './0001-tables.ts'
 import { sql as commit } from './0002-commit.ts'
 import { sql as tokens } from './0003-tokens.ts'
 import { sql as inbox } from './0004-inbox.ts'
+import { sql as apart } from './0005-apart.ts'
 
 /** In the order in which they run. One that has been released is never edited: what is to change gets a number of its own. */
 export const migrations: readonly { readonly number: number; readonly name: string; readonly sql: string }[] = [
@@ -9,4 +10,5 @@ export const migrations: readonly { readonly number: number; readonly name: stri
   { number: 2, name: 'commit', sql: commit },
   { number: 3, name: 'tokens', sql: tokens },
   { number: 4, name: 'inbox', sql: inbox },
+  { number: 5, name: 'apart', sql: apart },
 ]
