@@ -46,6 +46,9 @@ export const EARLY_REST_MS = 50
 /** Staged records matched, or people planned, in one commit: a larger round is a longer transaction. */
 export const MATCH_ROUND_MAX = 200
 
+/** How often a process looks how many others draw on the same accounts: rate budgets are divided among them. */
+export const SHARERS_MS = 5 * SECOND_MS
+
 /** Time between two sweeps: they find what lost nudges and dead workers left behind. */
 export const SWEEP_MS = 15 * SECOND_MS
 

@@ -17,6 +17,8 @@ export interface PacerOptions {
   readonly concurrent_max: number
   /** The part of the budget that is ours, above 0 and up to 1; the rest is left to the account's other programs. */
   readonly share?: number
+  /** How many processes draw on the budget at present, this one included; each takes an equal part. */
+  readonly sharers?: (() => number) | undefined
   /** Milliseconds from any fixed point, never going back. */
   readonly now: () => number
   /** Resolves after `ms`, or at once when the signal is aborted. */
@@ -28,7 +30,7 @@ interface Waiter {
 }
 
 /**
- * A rate budget inside one process. It remembers when its last requests started, so that no window of `interval_ms`, wherever
+ * A rate budget, or one process's part of it. It remembers when its last requests started, so that no window of `interval_ms`, wherever
  * it begins, holds more than the budget: a bucket that fills up while idle would let through up to twice that.
  */
 export function createPacer(options: PacerOptions): Pacer {
@@ -95,10 +97,13 @@ class WindowPacer implements Pacer {
   }
 
   #pump(): void {
+    const sharers = Math.max(1, this.#options.sharers?.() ?? 1)
+    const budget = Math.max(1, Math.floor(this.#budget / sharers))
+    const concurrent_max = Math.max(1, Math.floor(this.#options.concurrent_max / sharers))
     for (const waiter of this.#queue) {
-      if (this.#running >= this.#options.concurrent_max) return
+      if (this.#running >= concurrent_max) return
       const now = this.#options.now()
-      const oldest = this.#starts[this.#next] ?? Number.NEGATIVE_INFINITY
+      const oldest = this.#starts[(this.#next - budget + this.#budget) % this.#budget] ?? Number.NEGATIVE_INFINITY
       const wait_ms = Math.max(oldest + this.#options.interval_ms, this.#cooledUntil) - now
       if (wait_ms > 0) {
         this.#napFor(wait_ms)

@@ -1,5 +1,6 @@
-import { APPLY_CONCURRENCY, DRAIN_MS_MAX, LOG_KEEP_MS, SWEEP_MS } from '../config/limits.ts'
+import { APPLY_CONCURRENCY, DRAIN_MS_MAX, LOG_KEEP_MS, SHARERS_MS, SWEEP_MS } from '../config/limits.ts'
 import { failureFrom } from '../engine/core/failure.ts'
+import type { AtWork } from '../engine/store/locks.ts'
 import { Ear, hearAnnounced, sweepInbox } from './announced.ts'
 import { applyChunk, PATIENT_ATTEMPTS } from './apply.ts'
 import { deliver } from './deliver.ts'
@@ -44,7 +45,9 @@ export class Daemon {
   static async start(household: Household, options: DaemonOptions): Promise<Daemon> {
     const queues = await household.openQueues()
     const daemon = new Daemon(household, queues)
-    daemon.#leaveWork = await household.enterWork(queues)
+    const atWork = await household.enterWork(queues)
+    daemon.#leaveWork = atWork.leave
+    await daemon.#shareBudgets(atWork)
     await queues.work(
       {
         pull: (data, signal) => {
@@ -87,6 +90,16 @@ export class Daemon {
   /** A hook has named records: they are read by this process. Others find them by the sweep. */
   wakeAnnounced(connection: string): void {
     this.#ear.wake(connection)
+  }
+
+  /** Whoever comes or goes is noticed within seconds; until then the apps' own refusals are heeded. */
+  async #shareBudgets({ count }: AtWork): Promise<void> {
+    const look = async (): Promise<void> => {
+      this.#household.sharers = await count()
+    }
+    await look()
+    const timer = setInterval(() => void look().catch(() => undefined), SHARERS_MS)
+    this.#unwatch.push(() => Promise.resolve(clearInterval(timer)))
   }
 
   async #watch(): Promise<void> {

@@ -121,6 +121,7 @@ export class HubSpotConnector implements Connector {
       basePath,
       now: context.now,
       sleep: context.sleep,
+      sharers: context.sharers,
       pacer: context.pacer,
       tuning,
     })

@@ -226,9 +226,9 @@ export class MailchimpConnector implements Connector {
 }
 
 function clientOf(options: MailchimpOptions, context: ConnectContext, tuning: Tuning): MailchimpClient {
-  const { now, pacer, signIn } = context
+  const { now, sleep, sharers, pacer, signIn } = context
   const account = { basePath: basePathOf(options), audience: options.audience, authorization: authorizationOf(options) }
-  return new MailchimpClient({ ...account, signIn, now, pacer, tuning })
+  return new MailchimpClient({ ...account, signIn, now, sleep, sharers, pacer, tuning })
 }
 
 type Place = { readonly [option in 'basePath' | 'server' | 'apiKey']?: string | undefined }

@@ -137,12 +137,12 @@ export class SalesforceConnector implements Connector {
 
   constructor(options: SalesforceOptions, context: ConnectContext, tuning: Tuning) {
     const { usageMax, keyField, objects } = options
-    const { now, sleep, pacer } = context
+    const { now, sleep, sharers, pacer } = context
     this.#options = options
     this.#objects = objects.map((name) => SOBJECT[name])
     this.#now = now
     const credentials = credentialsOf(options, context)
-    this.#client = new SalesforceClient({ credentials, usageMax, now, sleep, pacer, tuning })
+    this.#client = new SalesforceClient({ credentials, usageMax, now, sleep, sharers, pacer, tuning })
     this.capabilities = keyField === undefined ? CAPABILITIES : { ...CAPABILITIES, createKey: 'id' }
     if (keyField === undefined)
       this.find = async (create, signal) => findCreated(await this.#parts(signal), create, signal)

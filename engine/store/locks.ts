@@ -31,9 +31,9 @@ export async function holdLeadLock(url: string, onLost: () => void): Promise<(()
  * Says that this process is at work, for as long as it lives.
  *
  * @param alone called when nobody else is: whatever looks under way was left behind by processes that are no more
- * @returns how to leave
+ * @returns how to leave, and how many processes are at work at present
  */
-export async function enterWork(url: string, alone: () => Promise<void>): Promise<() => Promise<void>> {
+export async function enterWork(url: string, alone: () => Promise<void>): Promise<AtWork> {
   const client = await connect(url, () => undefined)
   try {
     const first = await tryLock(client, AT_WORK_KEY)
@@ -44,8 +44,23 @@ export async function enterWork(url: string, alone: () => Promise<void>): Promis
     await end(client)
     throw error
   }
-  return () => end(client)
+  return {
+    leave: () => end(client),
+    count: async () => {
+      const { rows } = await client.query<{ count: number }>(COUNT_AT_WORK, [AT_WORK_KEY])
+      return rows[0]?.count ?? 1
+    },
+  }
 }
+
+export interface AtWork {
+  leave(): Promise<void>
+  count(): Promise<number>
+}
+
+const COUNT_AT_WORK = `select count(*)::int as count from pg_locks
+where locktype = 'advisory' and objid = $1 and mode = 'ShareLock' and granted
+  and database = (select oid from pg_database where datname = current_database())`
 
 async function connect(url: string, onError: () => void): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url, application_name: 'kith lock', keepAlive: true })

@@ -47,6 +47,25 @@ function pacerOn(clock: Clock, options: Partial<PacerOptions> = {}): Pacer {
 }
 
 describe('a rate budget', () => {
+  test('is divided among the processes that draw on it, and whole again when they leave', async () => {
+    const clock = new Clock()
+    let sharers = 3
+    const pacer = pacerOn(clock, { requests: 7, sharers: () => sharers })
+    const starts: number[] = []
+    const rush = async (count: number): Promise<void> => {
+      const runs = Array.from({ length: count }, () => pacer.run(() => Promise.resolve(starts.push(clock.now()))))
+      await clock.runDry()
+      await Promise.all(runs)
+    }
+    await rush(5)
+    expect(starts).toEqual([0, 0, 1000, 1000, 2000])
+    sharers = 1
+    clock.now_ms += 5000
+    starts.length = 0
+    await rush(8)
+    expect(starts.filter((at) => at === starts[0])).toHaveLength(7)
+  })
+
   test('lets the budget through at once, and the rest when its window has passed, in order', async () => {
     const clock = new Clock()
     const pacer = pacerOn(clock)
