@@ -1,4 +1,4 @@
-import { auth, people_v1, type MethodOptions } from 'googleapis/build/src/apis/people/index.js'
+import type { MethodOptions, people_v1 } from 'googleapis/build/src/apis/people/index.js'
 import type { z } from 'zod'
 import { FailureError } from '../../engine/core/failure.ts'
 import { HttpClient, type HttpStats } from '../http.ts'
@@ -44,6 +44,8 @@ type Adapter = NonNullable<MethodOptions['adapter']>
 /** Statuses whose body says more than the status does. */
 const TOLD = [400, 401, 403, 404, 409, 412]
 
+type Library = typeof import('googleapis/build/src/apis/people/index.js')
+
 /**
  * Google's own client, on Kith's own HTTP: googleapis builds requests and keeps the access token fresh, while limits, retries,
  * silence, sockets and lost answers are those of every connector.
@@ -51,24 +53,29 @@ const TOLD = [400, 401, 403, 404, 409, 412]
 export class PeopleClient {
   readonly #api: HttpClient
   readonly #tokens: HttpClient
-  readonly #people: people_v1.People
+  /** Loaded with the first request: most processes never speak to Google. */
+  readonly #open: () => Promise<people_v1.People>
+  #people: Promise<people_v1.People> | undefined
 
   constructor(options: ClientOptions) {
     const { credentials, rootUrl, tokenUrl, pacer, now, sleep, ...tuning } = options
     const signIn = 'signIn' in credentials ? credentials.signIn : undefined
     this.#api = new HttpClient({ baseUrl: rootUrl, retries_max: 2, ...tuning, pacer, now, sleep, signIn })
     this.#tokens = new HttpClient({ baseUrl: tokenUrl, retries_max: 2, ...tuning, now, sleep, connections_max: 1 })
-    this.#people = new people_v1.People({
-      // With a sign-in of Kith's own, the HTTP client adds the token.
-      ...('signIn' in credentials ? {} : { auth: this.#clientWith(credentials, tokenUrl) }),
-      rootUrl,
-      retry: false,
-      adapter: this.#adapter(this.#api, false),
-    })
+    this.#open = async () => {
+      const library = await import('googleapis/build/src/apis/people/index.js')
+      return new library.people_v1.People({
+        // With a sign-in of Kith's own, the HTTP client adds the token.
+        ...('signIn' in credentials ? {} : { auth: this.#clientWith(library, credentials, tokenUrl) }),
+        rootUrl,
+        retry: false,
+        adapter: this.#adapter(this.#api, false),
+      })
+    }
   }
 
   /** Google's own client, which keeps the access token fresh by the refresh token of the config. */
-  #clientWith(credentials: Exclude<Credentials, { readonly signIn: SignIn }>, tokenUrl: string) {
+  #clientWith({ auth }: Library, credentials: Exclude<Credentials, { readonly signIn: SignIn }>, tokenUrl: string) {
     const client = new auth.OAuth2({
       ...('clientId' in credentials ? { clientId: credentials.clientId, clientSecret: credentials.clientSecret } : {}),
       endpoints: { oauth2TokenUrl: tokenUrl },
@@ -101,23 +108,20 @@ export class PeopleClient {
   }
 
   async connections(params: people_v1.Params$Resource$People$Connections$List, signal?: AbortSignal) {
-    return await this.#call('GET people/me/connections', connectionsSchema, false, () =>
-      this.#people.people.connections.list({ resourceName: 'people/me', sources: SOURCES, ...params }, options(signal)),
+    return await this.#call('GET people/me/connections', connectionsSchema, false, (google) =>
+      google.people.connections.list({ resourceName: 'people/me', sources: SOURCES, ...params }, options(signal)),
     )
   }
 
   async batchGet(resourceNames: readonly string[], personFields: string, signal?: AbortSignal) {
-    return await this.#call('GET people:batchGet', batchGetSchema, false, () =>
-      this.#people.people.getBatchGet(
-        { resourceNames: [...resourceNames], personFields, sources: SOURCES },
-        options(signal),
-      ),
+    return await this.#call('GET people:batchGet', batchGetSchema, false, (google) =>
+      google.people.getBatchGet({ resourceNames: [...resourceNames], personFields, sources: SOURCES }, options(signal)),
     )
   }
 
   async batchCreate(contacts: readonly people_v1.Schema$Person[], readMask: string, signal?: AbortSignal) {
-    return await this.#call('POST people:batchCreateContacts', batchCreateSchema, true, () =>
-      this.#people.people.batchCreateContacts(
+    return await this.#call('POST people:batchCreateContacts', batchCreateSchema, true, (google) =>
+      google.people.batchCreateContacts(
         {
           requestBody: { contacts: contacts.map((contactPerson) => ({ contactPerson })), readMask, sources: SOURCES },
         },
@@ -132,8 +136,8 @@ export class PeopleClient {
     readMask: string,
     signal?: AbortSignal,
   ) {
-    return await this.#call('POST people:batchUpdateContacts', batchUpdateSchema, true, () =>
-      this.#people.people.batchUpdateContacts(
+    return await this.#call('POST people:batchUpdateContacts', batchUpdateSchema, true, (google) =>
+      google.people.batchUpdateContacts(
         { requestBody: { contacts: { ...contacts }, updateMask, readMask, sources: SOURCES } },
         options(signal),
       ),
@@ -141,14 +145,14 @@ export class PeopleClient {
   }
 
   async batchDelete(resourceNames: readonly string[], signal?: AbortSignal) {
-    return await this.#call('POST people:batchDeleteContacts', emptySchema, true, () =>
-      this.#people.people.batchDeleteContacts({ requestBody: { resourceNames: [...resourceNames] } }, options(signal)),
+    return await this.#call('POST people:batchDeleteContacts', emptySchema, true, (google) =>
+      google.people.batchDeleteContacts({ requestBody: { resourceNames: [...resourceNames] } }, options(signal)),
     )
   }
 
   async groups(pageToken: string | undefined, signal?: AbortSignal) {
-    return await this.#call('GET contactGroups', groupsSchema, false, () =>
-      this.#people.contactGroups.list(
+    return await this.#call('GET contactGroups', groupsSchema, false, (google) =>
+      google.contactGroups.list(
         {
           pageSize: GROUP_PAGE_MAX,
           groupFields: 'groupType,name',
@@ -160,14 +164,14 @@ export class PeopleClient {
   }
 
   async group(resourceName: string, maxMembers: number, signal?: AbortSignal) {
-    return await this.#call('GET contactGroups/{group}', groupSchema, false, () =>
-      this.#people.contactGroups.get({ resourceName, maxMembers, groupFields: 'groupType,name' }, options(signal)),
+    return await this.#call('GET contactGroups/{group}', groupSchema, false, (google) =>
+      google.contactGroups.get({ resourceName, maxMembers, groupFields: 'groupType,name' }, options(signal)),
     )
   }
 
   async createGroup(name: string, signal?: AbortSignal) {
-    return await this.#call('POST contactGroups', groupSchema, true, () =>
-      this.#people.contactGroups.create(
+    return await this.#call('POST contactGroups', groupSchema, true, (google) =>
+      google.contactGroups.create(
         { requestBody: { contactGroup: { name }, readGroupFields: 'groupType,name' } },
         options(signal),
       ),
@@ -179,11 +183,12 @@ export class PeopleClient {
     pattern: string,
     schema: S,
     write: boolean,
-    send: () => Promise<{ data?: unknown }>,
+    send: (google: people_v1.People) => Promise<{ data?: unknown }>,
   ): Promise<z.infer<S>> {
     let data: unknown
     try {
-      data = (await send()).data
+      this.#people ??= this.#open()
+      data = (await send(await this.#people)).data
     } catch (error) {
       throw translated(error, pattern)
     }

@@ -1,19 +1,4 @@
-import {
-  BasicApi,
-  BatchApi,
-  createConfiguration,
-  HttpMethod,
-  RequestContext,
-  ResponseContext,
-  SearchApi,
-  ServerConfiguration,
-  wrapHttpLibrary,
-  type PublicObjectSearchRequest,
-} from '@hubspot/api-client/lib/codegen/crm/contacts/index.js'
-import {
-  CoreApi,
-  createConfiguration as createPropertiesConfiguration,
-} from '@hubspot/api-client/lib/codegen/crm/properties/index.js'
+import type { PublicObjectSearchRequest, RequestContext } from '@hubspot/api-client/lib/codegen/crm/contacts/index.js'
 import type { z } from 'zod'
 import { FailureError } from '../../engine/core/failure.ts'
 import { HttpClient, type HttpResponse, type HttpStats } from '../http.ts'
@@ -69,7 +54,11 @@ export interface Answer<T> {
   readonly serverNow_ms: number
 }
 
-type Library = ReturnType<typeof wrapHttpLibrary>
+/** Loaded with the first request: most processes never speak to HubSpot. */
+const contactsApi = () => import('@hubspot/api-client/lib/codegen/crm/contacts/index.js')
+const propertiesApi = () => import('@hubspot/api-client/lib/codegen/crm/properties/index.js')
+type ContactsApi = Awaited<ReturnType<typeof contactsApi>>
+type Library = ReturnType<ContactsApi['wrapHttpLibrary']>
 
 /**
  * HubSpot's API through its official client, which writes the requests. They are sent by Kith's own HTTP client, for the
@@ -114,8 +103,8 @@ export class HubSpotClient {
 
   /** One page of all contacts, or of all archived ones; ids and times only. */
   async list(after: string | undefined, archived: boolean, limit: number, signal: AbortSignal | undefined) {
-    return await this.#ask({ pattern: 'GET contacts', write: false, signal }, ListPage, (httpApi) =>
-      new BasicApi(this.#configuration(httpApi)).getPage(
+    return await this.#ask({ pattern: 'GET contacts', write: false, signal }, ListPage, (httpApi, api) =>
+      new api.BasicApi(this.#configuration(httpApi, api)).getPage(
         limit,
         after,
         ['hs_object_id'],
@@ -129,7 +118,10 @@ export class HubSpotClient {
   async search(request: PublicObjectSearchRequest, signal: AbortSignal | undefined) {
     const call = { pattern: 'POST contacts/search', write: false, signal }
     return await this.#searches.run(
-      () => this.#ask(call, SearchPage, (httpApi) => new SearchApi(this.#configuration(httpApi)).doSearch(request)),
+      () =>
+        this.#ask(call, SearchPage, (httpApi, api) =>
+          new api.SearchApi(this.#configuration(httpApi, api)).doSearch(request),
+        ),
       signal,
     )
   }
@@ -148,8 +140,8 @@ export class HubSpotClient {
       propertiesWithHistory: history ? [...properties] : [],
       ...(idProperty === undefined ? {} : { idProperty }),
     }
-    return await this.#ask({ pattern: 'POST contacts/batch/read', write: false, signal }, BatchAnswer, (httpApi) =>
-      new BatchApi(this.#configuration(httpApi)).read(body, false),
+    return await this.#ask({ pattern: 'POST contacts/batch/read', write: false, signal }, BatchAnswer, (httpApi, api) =>
+      new api.BatchApi(this.#configuration(httpApi, api)).read(body, false),
     )
   }
 
@@ -157,8 +149,8 @@ export class HubSpotClient {
   async read(id: string, properties: readonly string[], signal: AbortSignal | undefined): Promise<unknown> {
     try {
       const call = { pattern: 'GET contacts/{id}', write: false, single: true, signal }
-      const { data } = await this.#ask(call, null, (httpApi) =>
-        new BasicApi(this.#configuration(httpApi)).getById(id, [...properties], [...properties]),
+      const { data } = await this.#ask(call, null, (httpApi, api) =>
+        new api.BasicApi(this.#configuration(httpApi, api)).getById(id, [...properties], [...properties]),
       )
       return data
     } catch (error) {
@@ -171,8 +163,10 @@ export class HubSpotClient {
     inputs: readonly { properties: { [name: string]: string }; objectWriteTraceId: string }[],
     signal: AbortSignal | undefined,
   ) {
-    return await this.#ask({ pattern: 'POST contacts/batch/create', write: true, signal }, BatchAnswer, (httpApi) =>
-      new BatchApi(this.#configuration(httpApi)).create({ inputs: [...inputs] }),
+    return await this.#ask(
+      { pattern: 'POST contacts/batch/create', write: true, signal },
+      BatchAnswer,
+      (httpApi, api) => new api.BatchApi(this.#configuration(httpApi, api)).create({ inputs: [...inputs] }),
     )
   }
 
@@ -180,14 +174,16 @@ export class HubSpotClient {
     inputs: readonly { id: string; properties: { [name: string]: string }; objectWriteTraceId: string }[],
     signal: AbortSignal | undefined,
   ) {
-    return await this.#ask({ pattern: 'POST contacts/batch/update', write: true, signal }, BatchAnswer, (httpApi) =>
-      new BatchApi(this.#configuration(httpApi)).update({ inputs: [...inputs] }),
+    return await this.#ask(
+      { pattern: 'POST contacts/batch/update', write: true, signal },
+      BatchAnswer,
+      (httpApi, api) => new api.BatchApi(this.#configuration(httpApi, api)).update({ inputs: [...inputs] }),
     )
   }
 
   async batchArchive(ids: readonly string[], signal: AbortSignal | undefined): Promise<void> {
-    await this.#ask({ pattern: 'POST contacts/batch/archive', write: true, signal }, null, (httpApi) =>
-      new BatchApi(this.#configuration(httpApi)).archive({ inputs: ids.map((id) => ({ id })) }),
+    await this.#ask({ pattern: 'POST contacts/batch/archive', write: true, signal }, null, (httpApi, api) =>
+      new api.BatchApi(this.#configuration(httpApi, api)).archive({ inputs: ids.map((id) => ({ id })) }),
     )
   }
 
@@ -197,6 +193,7 @@ export class HubSpotClient {
    */
   async unsubscribeAll(address: string, signal: AbortSignal | undefined): Promise<void> {
     const path = `/communication-preferences/v4/statuses/${encodeURIComponent(address)}/unsubscribe-all?channel=EMAIL`
+    const { RequestContext, HttpMethod } = await contactsApi()
     const request = new RequestContext(new URL(path, this.#options.basePath).href, HttpMethod.POST)
     request.setHeaderParam('Authorization', `Bearer ${this.#options.token ?? ''}`)
     const call = { pattern: 'POST statuses/{address}/unsubscribe-all', write: false, signal }
@@ -208,18 +205,17 @@ export class HubSpotClient {
     const { data } = await this.#ask(
       { pattern: 'GET properties/contacts', write: false, signal },
       PropertyList,
-      (httpApi) => {
+      async (httpApi, api) => {
+        const { CoreApi, createConfiguration } = await propertiesApi()
         // Each part of the official client has classes of its own for the same things.
-        const settings = { ...this.#settings(), httpApi } as unknown as Parameters<
-          typeof createPropertiesConfiguration
-        >[0]
-        return new CoreApi(createPropertiesConfiguration(settings)).getAll('contacts')
+        const settings = { ...this.#settings(api), httpApi } as unknown as Parameters<typeof createConfiguration>[0]
+        return await new CoreApi(createConfiguration(settings)).getAll('contacts')
       },
     )
     return data.results
   }
 
-  #settings() {
+  #settings({ ServerConfiguration }: ContactsApi) {
     return {
       baseServer: new ServerConfiguration(this.#options.basePath, {}),
       // With a sign-in, the HTTP client puts its own token in the place of this one.
@@ -228,32 +224,33 @@ export class HubSpotClient {
   }
 
   /** A configuration for each call: the one that can be named in a call is not used by the official client (14.0.1). */
-  #configuration(httpApi: Library) {
-    return createConfiguration({ ...this.#settings(), httpApi })
+  #configuration(httpApi: Library, api: ContactsApi) {
+    return api.createConfiguration({ ...this.#settings(api), httpApi })
   }
 
   /** @throws FailureError for everything but an answer of the form asked for */
   async #ask<T>(
     call: Call,
     form: z.ZodType<T> | null,
-    run: (library: Library) => Promise<unknown>,
+    run: (library: Library, api: ContactsApi) => Promise<unknown>,
   ): Promise<Answer<T>> {
     let heard: { answer: HttpResponse; json: unknown } | undefined
-    const library = wrapHttpLibrary({
+    const api = await contactsApi()
+    const library = api.wrapHttpLibrary({
       send: async (request: RequestContext) => {
         const answer = await this.#send(call, request)
         const json = parsed(call, answer)
         if (answer.status >= 400) throw this.#refused(call, answer, json)
         heard = { answer, json }
         const body = answer.body === '' ? '' : JSON.stringify(json)
-        return new ResponseContext(
+        return new api.ResponseContext(
           answer.status,
           { 'content-type': 'application/json' },
           { text: () => Promise.resolve(body), binary: () => Promise.resolve(Buffer.from(body)) },
         )
       },
     })
-    await run(library)
+    await run(library, api)
     if (!heard) throw new FailureError({ kind: 'bug', message: `${call.pattern} was not sent` })
     const { answer, json } = heard
     const data = form?.safeParse(json)

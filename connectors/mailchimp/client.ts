@@ -1,4 +1,3 @@
-import marketing from '@mailchimp/mailchimp_marketing'
 import type { z } from 'zod'
 import { FailureError, type Failure } from '../../engine/core/failure.ts'
 import type { JsonObject } from '../../engine/core/json.ts'
@@ -98,8 +97,14 @@ type OfficialMethod =
   | 'getListInterestCategories'
   | 'listInterestCategoryInterests'
 
-/** The package's export is one client for the whole process: each call of ours has one of its own. */
-const ApiClient = (marketing as unknown as { constructor: new () => Official }).constructor
+/**
+ * The package's export is one client for the whole process: each call of ours has one of its own. Loaded with the first
+ * request: most processes never speak to Mailchimp.
+ */
+async function officialClient(): Promise<Official> {
+  const { default: marketing } = await import('@mailchimp/mailchimp_marketing')
+  return new (marketing as unknown as { constructor: new () => Official }).constructor()
+}
 
 /**
  * Mailchimp's API through its official client, which writes the requests. They are sent by Kith's own HTTP client, for the
@@ -224,7 +229,7 @@ export class MailchimpClient {
   /** @throws FailureError for everything but an answer of the form asked for */
   async #ask<T>(call: Call, form: z.ZodType<T> | null, method: OfficialMethod, ...rest: unknown[]): Promise<Answer<T>> {
     let heard: { answer: HttpResponse; json: unknown } | undefined
-    const official = new ApiClient()
+    const official = await officialClient()
     // Without a `server` in it: that would replace the first "server" anywhere in an address.
     official.setConfig({})
     official.basePath = this.#options.basePath.replace(/\/+$/, '')

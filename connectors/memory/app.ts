@@ -133,6 +133,13 @@ export class MemoryApp {
     return this.add(fields, id)
   }
 
+  /** Where an id leads by now: a merged one to what it became; undefined where there is nothing any more. */
+  leadsTo(id: string): string | undefined {
+    if (this.#records.has(id)) return id
+    const tomb = this.#tombs.get(id)
+    return tomb && this.#survivor(tomb)
+  }
+
   /** Takes an archived record back. */
   restore(id: string): void {
     const tomb = this.#tombs.get(id)

@@ -1,4 +1,4 @@
-import { Connection } from 'jsforce/lib/connection.js'
+import type { Connection } from 'jsforce/lib/connection.js'
 import type { HttpRequest } from 'jsforce/lib/types/index.js'
 import { z } from 'zod'
 import { FailureError, type Failure } from '../../engine/core/failure.ts'
@@ -8,7 +8,6 @@ import { createPacer, type Pacer } from '../pacer.ts'
 import type { SignIn } from '../sign-in.ts'
 import { DAILY_PAUSE_MS, failureOfAnswer, type Asked } from './errors.ts'
 import { INSTANCE_URL } from './oauth.ts'
-import { Transport } from './transport.ts'
 import { API_VERSION, CompositeAnswer, DATA_PATH, QueryAnswer, type Subrequest } from './wire.ts'
 
 /** A token that someone else keeps fresh, or a sign-in, which also knows where the org's API is. */
@@ -64,6 +63,15 @@ const CONCURRENT_MAX = 8
 /** HTTP statuses that are answers rather than accidents: every one that Salesforce may give a reason with. */
 const REFUSALS = Array.from({ length: 100 }, (_, n) => 400 + n)
 const FAILURES = Array.from({ length: 100 }, (_, n) => 500 + n)
+
+/** Loaded with the first request: most processes never speak to Salesforce. */
+async function jsforce() {
+  const [{ Connection }, { Transport }] = await Promise.all([
+    import('jsforce/lib/connection.js'),
+    import('./transport.ts'),
+  ])
+  return { Connection, Transport }
+}
 
 /**
  * Salesforce's REST API through jsforce, which writes the requests. They are sent by Kith's own HTTP client, for the limits, the
@@ -189,6 +197,7 @@ export class SalesforceClient {
     const overuse = this.#overuse()
     if (overuse) throw new FailureError(overuse)
     let heard: { answer: HttpResponse; json: unknown } | undefined
+    const { Connection, Transport } = await jsforce()
     // One for each call: a connection has no place for what belongs to one request only.
     const connection = new Connection({
       instanceUrl: 'https://salesforce.invalid',

@@ -18,6 +18,7 @@ const CAPABILITIES: Capabilities = {
   writes_concurrent_max: 2,
   archive: true,
   create: true,
+  requires: ['email_address'],
   delete: true,
 }
 
