@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { startHubSpotSimulator, type HubSpotSimulator } from '../../connectors/hubspot/simulator.ts'
 import { isRefusal } from '../../connectors/hubspot/simulator-contacts.ts'
+import { startMailchimpSimulator, type MailchimpSimulator } from '../../connectors/mailchimp/simulator.ts'
+import { startSalesforceSimulator, type SalesforceSimulator } from '../../connectors/salesforce/simulator.ts'
 import { startZendeskSimulator, type ZendeskSimulator } from '../../connectors/zendesk/simulator.ts'
 import { Edge } from '../../server/edge.ts'
 import { Metrics } from '../../server/metrics.ts'
@@ -19,6 +21,7 @@ import { Relay, type Letter } from './relay.ts'
 jest.setTimeout(60_000)
 
 const SECRET = 'client secret'
+const SECRET_PATH = 'a-secret-of-sixteen-letters'
 const PORTAL = 4242
 const PEOPLE = Array.from({ length: 8 }, (_, n) => ({
   email: `p${n}@example.org`,
@@ -298,5 +301,76 @@ describe("Zendesk's hooks", () => {
     expect(relay.letters.length).toBeGreaterThan(before)
     const known = await (await home.open()).store.known('desk', [String(desk.users.staff.id)])
     expect(known.size).toBe(0)
+  })
+})
+
+describe("Mailchimp's hooks", () => {
+  const KEY = '0123456789abcdef0123456789abcdef-us6'
+  const AUDIENCE = '9e67587f52'
+  let news: MailchimpSimulator
+  beforeEach(async () => {
+    news = await startMailchimpSimulator({ apiKey: KEY, audience: AUDIENCE })
+    await open(
+      account('news', {
+        app: 'mailchimp',
+        audience: AUDIENCE,
+        apiKey: KEY,
+        basePath: news.url,
+        webhookSecret: SECRET,
+        newMembers: 'subscribed',
+      }),
+    )
+  })
+  afterEach(() => news.close())
+
+  test('the address answers the GET that tries it; a signed form hastens the edit, a forged one is turned away', async () => {
+    await news.hooks.subscribe({ url: `${edge.url}/hooks/news`, signingSecret: SECRET })
+    const member = news.audience.find('p1@example.org')
+    if (!member) throw new Error('no such member')
+    news.audience.update(member, { merge_fields: { FNAME: 'Augusta' } }, 'user')
+    news.advance(120_000)
+    await news.hooks.flushed()
+    expect(news.hooks.sent).toEqual([{ type: 'profile', status: 200 }])
+    await until(
+      () => [...sheet.all().values()].some(({ given }) => given === 'Augusta'),
+      'the name in the sheet',
+      15_000,
+    )
+
+    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'x-mailchimp-signature': 't=1,v1=00' }
+    const forged = await fetch(`${edge.url}/hooks/news`, { method: 'POST', headers, body: 'type=profile' })
+    expect(forged.status).toBe(401)
+  })
+})
+
+describe("Salesforce's outbound messages", () => {
+  const ORG = '00D000000000001AAA'
+  let crm: SalesforceSimulator
+  beforeEach(async () => {
+    crm = await startSalesforceSimulator({ accessToken: 'secret', organizationId: ORG, keyField: 'Kith_Key__c' })
+    await open(
+      account('crm', {
+        app: 'salesforce',
+        accessToken: 'secret',
+        instanceUrl: crm.url,
+        keyField: 'Kith_Key__c',
+        organizationId: ORG,
+        webhookToken: SECRET_PATH,
+      }),
+    )
+  })
+  afterEach(() => crm.close())
+
+  test('a message is acknowledged in SOAP and read by its record ids; without the secret in its address it is not', async () => {
+    crm.messages.subscribe({ url: `${edge.url}/hooks/crm/${SECRET_PATH}`, organizationId: ORG, pause_ms: 20 })
+    const row = crm.org.living().find(({ values }) => values.get('Email') === 'p2@example.org')
+    if (!row) throw new Error('no such contact')
+    crm.org.update(row.Id, { Title: 'Countess' })
+    await arrives('p2@example.org', 'Countess')
+    await until(() => crm.messages.acknowledged > 0, 'the acknowledgement', 5000)
+
+    const strange = await fetch(`${edge.url}/hooks/crm/wrong`, { method: 'POST', body: '<x/>' })
+    expect([401, 403, 404]).toContain(strange.status)
+    expect(await strange.text()).not.toContain('<Ack>true')
   })
 })
