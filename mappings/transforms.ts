@@ -61,7 +61,9 @@ function ofText(
   }
 }
 
-function makeDate(options: unknown): Transform {
+function makeDate(options: unknown, { appField }: TransformContext): Transform {
+  // A field of the app's own type `date` refuses a birthday without its year; a text takes it.
+  const typed = /^date(time)?$/i.test(appField?.type ?? '')
   const formats = (typeof options === 'string' ? [options] : ((options as string[] | undefined) ?? [])).map(dateFormat)
   const first = formats[0]
   return ofText(
@@ -75,10 +77,11 @@ function makeDate(options: unknown): Transform {
     },
     (value) => {
       const iso = readDate(value)
-      if (iso === undefined || iso === null) return undefined
+      if (iso === undefined || iso === null || (typed && iso.startsWith('--'))) return undefined
       // A date without its year in a format that wants one is written as ISO has it: get reads that always.
       return first?.write(iso) ?? iso
     },
+    typed ? 'the app keeps no date without its year' : undefined,
   )
 }
 

@@ -1,4 +1,5 @@
-import type { AppRecord, Sighting } from '../../engine/core/ports/connector.ts'
+import { outstanding } from '../../engine/core/plan.ts'
+import type { AppRecord, Connector, ReadAnswer, Sighting } from '../../engine/core/ports/connector.ts'
 import { valuesOf } from '../../engine/core/person.ts'
 import type { Link } from '../../engine/core/ports/store.ts'
 import type { Household } from '../../workers/household.ts'
@@ -35,8 +36,8 @@ export async function compareAll(household: Household, runtime: Runtime, signal:
   const sides: SideReport[] = []
   for (const { config } of household.connected) {
     const own = links.filter((link) => link.connection === config.name)
-    const { records, unreadable } = await readAll(runtime, config.name, signal)
     const linked = own.filter((link) => link.state === 'linked')
+    const { records, unreadable } = await readAll(runtime, config.name, linked, signal)
     const owners = linked.map((link) => link.personId as string)
     for (const id of owners) homes.set(id, (homes.get(id) ?? new Set()).add(config.name))
     sides.push({
@@ -56,25 +57,35 @@ export async function compareAll(household: Household, runtime: Runtime, signal:
 async function readAll(
   runtime: Runtime,
   name: string,
+  linked: readonly Link[],
   signal: AbortSignal,
 ): Promise<{ records: Map<string, AppRecord>; unreadable: number }> {
   const connector = runtime.connectors.get(name)
   const records = new Map<string, AppRecord>()
   let unreadable = 0
   if (!connector) return { records, unreadable }
-  const take = (sighting: Sighting): void => {
+  const take = (sighting: Sighting | ReadAnswer): void => {
     if (sighting.kind === 'record') records.set(sighting.record.id, sighting.record)
     if (sighting.kind === 'broken') unreadable++
   }
   for await (const page of connector.pull(null, signal)) {
     page.sightings.forEach(take)
     const hints = page.sightings.filter((sighting) => sighting.kind === 'hint').map((sighting) => sighting.id)
-    for (let start = 0; start < hints.length; start += connector.capabilities.readBatch_max) {
-      const answers = await connector.read(hints.slice(start, start + connector.capabilities.readBatch_max), signal)
-      answers.forEach(take)
-    }
+    ;(await readByIds(connector, hints, signal)).forEach(take)
   }
+  // Some listings withhold what is very new.
+  const unseen = linked.map((link) => link.recordId).filter((id) => !records.has(id))
+  ;(await readByIds(connector, unseen, signal)).forEach(take)
   return { records, unreadable }
+}
+
+async function readByIds(connector: Connector, ids: readonly string[], signal: AbortSignal): Promise<ReadAnswer[]> {
+  const { readBatch_max } = connector.capabilities
+  const answers: ReadAnswer[] = []
+  for (let start = 0; start < ids.length; start += readBatch_max) {
+    answers.push(...(await connector.read(ids.slice(start, start + readBatch_max), signal)))
+  }
+  return answers
 }
 
 /** As far as the place can say it: what Kith would still want to write there. */
@@ -90,7 +101,12 @@ async function differing(
   return links.filter((link) => {
     const record = records.get(link.recordId)
     const person = byId.get(link.personId as string)
-    return !record || !person || !lens || Object.keys(lens.put(valuesOf(person), record.fields)).length > 0
+    return (
+      !record ||
+      !person ||
+      !lens ||
+      Object.keys(outstanding(lens, valuesOf(person), record.fields, link.rewrites)).length > 0
+    )
   }).length
 }
 

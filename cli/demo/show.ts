@@ -31,7 +31,7 @@ export async function showPlan(
     const creates = own.filter((intent) => intent.op === 'create')
     const updates = own.filter((intent) => intent.op === 'update')
     screen.say(
-      `${screen.strong(fit(connection, 8))}${count(creates.length, 'new record')}, ${updates.length} to complete or correct`,
+      `${screen.strong(fit(connection, 12))}${count(creates.length, 'new record')}, ${updates.length} to complete or correct`,
     )
     const telling = updates.toSorted((a, b) => replacements(b) - replacements(a))
     for (const intent of [...telling.slice(0, SAMPLES_PER_PLACE - 1), ...creates.slice(0, 1)]) {
@@ -80,13 +80,18 @@ function titleOf(catalogue: Catalogue, cell: CellKey): string {
 }
 
 /** Records that nobody can decide about but a human, and such that cannot be read. */
-export async function showUndecided(screen: Screen, store: Store, links: readonly Link[]): Promise<void> {
+export async function showUndecided(
+  screen: Screen,
+  store: Store,
+  links: readonly Link[],
+  recordName: (link: Link) => string = ({ recordId }) => recordId,
+): Promise<void> {
   const names = await namesOf(
     store,
     links.flatMap((link) => link.candidates ?? []),
   )
   for (const link of links) {
-    screen.say(screen.warn(`${link.connection}: ${link.recordId}`))
+    screen.say(screen.warn(`${link.connection}: ${recordName(link)}`))
     if (link.failure) {
       screen.say(`  ${link.failure.message}`, '  Left as it is; all the others go on.')
       continue
@@ -97,17 +102,23 @@ export async function showUndecided(screen: Screen, store: Store, links: readonl
 }
 
 export function showAgreement(screen: Screen, agreement: Agreement): void {
+  agreementTable(screen, agreement)
   const { sides, people, everywhere } = agreement
-  const columns = ['people', 'twice', 'differing', 'undecided', 'unreadable']
-  screen.say(screen.dim(`${fit('', 8)}${columns.map((column) => column.padStart(12)).join('')}`))
-  for (const side of sides) {
-    const numbers = [side.people, side.doubled, side.differing, side.undecided, side.unreadable]
-    screen.say(`${fit(side.connection, 8)}${numbers.map((number) => String(number).padStart(12)).join('')}`)
-  }
   const waiting = people - everywhere
   const rest = waiting === 0 ? '' : ` For ${waiting} a decision is yours.`
   const verdict = `${everywhere} of ${people} people are in all ${sides.length} places, and every field agrees.${rest}`
   screen.say('', agreement.agrees ? screen.good(verdict) : screen.warn('The places do not agree.'))
+}
+
+/** What each side holds, read anew. */
+export function agreementTable(screen: Screen, { sides }: Agreement): void {
+  const columns = ['people', 'twice', 'differing', 'undecided', 'unreadable']
+  const wide = Math.max(...sides.map(({ connection }) => connection.length)) + 2
+  screen.say(screen.dim(`${fit('', wide)}${columns.map((column) => column.padStart(12)).join('')}`))
+  for (const side of sides) {
+    const numbers = [side.people, side.doubled, side.differing, side.undecided, side.unreadable]
+    screen.say(`${fit(side.connection, wide)}${numbers.map((number) => String(number).padStart(12)).join('')}`)
+  }
 }
 
 /** What happened to people, field by field: what changed, where it came from, where it went, what lost. */
@@ -139,7 +150,7 @@ export async function showHappenings(
       const change = edit.before === null ? `${edit.after}` : `${edit.before} → ${edit.after ?? 'none'}`
       const way = edit.to.length === 0 ? edit.from : `${edit.from} → ${edit.to.join(', ')}`
       screen.say(
-        `  ${fit(catalogue.field(edit.field).title, 12)} ${pad(change, 38)} ${screen.dim(`${way}${took(edit.written_ms, since(edit))}`)}`,
+        `  ${fit(catalogue.field(edit.field).title, 17)} ${pad(change, 36)} ${screen.dim(`${way}${took(edit.written_ms, since(edit))}`)}`,
       )
       for (const loser of losers.filter(({ field }) => field === edit.field))
         screen.say(...loserLines(screen, loser, edit.at_ms))
@@ -151,7 +162,7 @@ export async function showHappenings(
 
 function loserLines(screen: Screen, loser: Loser, winner_ms: number | null): string[] {
   const earlier = winner_ms === null ? '' : `, ${duration(Math.max(0, winner_ms - loser.at_ms))} earlier`
-  return [screen.warn(`  ${fit('', 12)} lost: ${loser.value} (${loser.from}${earlier}); kept in the log`)]
+  return [screen.warn(`  ${fit('', 17)} lost: ${loser.value} (${loser.from}${earlier}); kept in the log`)]
 }
 
 /** Records that were taken out of one place. Nobody is deleted elsewhere for it, unless the config says so. */

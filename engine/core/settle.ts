@@ -1,13 +1,17 @@
 import { isConsentCell } from './consent.ts'
+import { ERASED } from './erasure.ts'
 import { mapped } from './diff.ts'
 import { ATTEMPTS_MAX, backoff_ms, reactionTo, type Failure } from './failure.ts'
-import { compact, withoutFailure } from './hear.ts'
+import { compact, hearRecord, withoutFailure } from './hear.ts'
+import { hearConsents } from './hear-consent.ts'
 import { SECOND_RECORD } from './people.ts'
 import { keysOf } from './identity.ts'
 import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
+import { planConsent } from './plan-consent.ts'
 import { outstanding } from './plan.ts'
 import { valuesOf } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
+import type { Lens } from './ports/lens.ts'
 import type { Intent, Link, Settlement } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
 import { changeOf, type Workspace } from './workspace.ts'
@@ -16,6 +20,8 @@ import { changeOf, type Workspace } from './workspace.ts'
 export type Answer =
   | { readonly kind: 'written'; readonly record: AppRecord }
   | { readonly kind: 'deleted' }
+  /** The record is merged; `into` is the one that stands. */
+  | { readonly kind: 'merged'; readonly into: string }
   | { readonly kind: 'failed'; readonly failure: Failure }
   /** It was found out that the write never happened. */
   | { readonly kind: 'not-written' }
@@ -55,9 +61,23 @@ export function settleIntent(
       return settleWritten(ws, rules, connection, intent, answer.record, settled, now_ms)
     case 'deleted': {
       const link = ws.link(connection.name, intent.recordId ?? '')
-      if (link) ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [], recheck: false })
-      ws.tally(connection.name, 'deleted', now_ms)
+      if (intent.erase) {
+        if (link) endRecord(ws, link, ERASED)
+        // Whoever has several records there goes from one after the other; and the last of them ends the erasure.
+        ws.markUnplanned(intent.personId)
+        return settled('done', { answer: { outcome: connection.canErase ? 'erased' : 'deleted' } })
+      }
+      if (link) endRecord(ws, link)
+      if (!intent.released) ws.tally(connection.name, 'deleted', now_ms)
       return settled('done')
+    }
+    case 'merged': {
+      const link = ws.link(connection.name, intent.recordId ?? '')
+      if (link && link.state !== 'gone') endRecord(ws, link, `merged into ${answer.into}`)
+      // What the merge has made of the record that stands is heard; where a third one stands, the app says so when asked.
+      const main = ws.link(connection.name, intent.into ?? '')
+      if (main && main.state !== 'gone') ws.saveLink({ ...main, recheck: true })
+      return settled('done', { answer: { id: answer.into } })
     }
     case 'not-written':
       return settled('pending', { notBefore_ms: now_ms + backoff_ms(intent.attempts) })
@@ -66,6 +86,19 @@ export function settleIntent(
     case 'failed':
       return settleFailed(ws, connection, intent, answer.failure, settled, now_ms)
   }
+}
+
+/** A record that we have taken away. A second one was nobody's alone: if it comes back, it is matched anew. */
+function endRecord(ws: Workspace, link: Link, reason?: string): void {
+  const second = link.state === 'second'
+  ws.saveLink({
+    ...withoutFailure(link),
+    state: 'gone',
+    keys: [],
+    recheck: false,
+    ...(second ? { personId: null } : {}),
+    ...(reason === undefined ? {} : { reason }),
+  })
 }
 
 type Settle = (state: Settlement['state'], more?: Partial<Settlement>) => Settlement
@@ -105,7 +138,7 @@ function settleWritten(
   }
   // A merge of people that is decided at the same time does not know of this record.
   if (intent.op === 'create') ws.rely(intent.personId)
-  const rival = ws.linkIn(intent.personId, connection.name)
+  const rival = link?.state === 'second' ? undefined : ws.linkIn(intent.personId, connection.name)
   if (rival && rival.state !== 'gone' && rival.recordId !== record.id) {
     // The record is no longer this person's: what became of it is heard from the app.
     if (intent.op === 'update') return settled('done', { answer: { id: record.id, rev: record.rev } })
@@ -125,7 +158,6 @@ function settleWritten(
   const before: Link = link ?? blankLink(connection.name, record.id)
   const created = intent.op === 'create'
   const others = strangeFields(connection, before, intent, returned)
-  if (others.length) console.error('STRANGE', connection.name, others, JSON.stringify(pick(returned, Object.fromEntries(others.map(o=>[o,1])))))
   const written = created ? returned : { ...before.fields, ...pick(returned, intent.fields) }
   // What somebody else has made of our own write since is not in agreement yet: it is heard as an edit over what we sent.
   const unheard = others.map((field) => [
@@ -133,14 +165,16 @@ function settleWritten(
     intent.fields[field] ?? (created ? null : before.fields[field]) ?? null,
   ])
   const fields: JsonObject = { ...written, ...Object.fromEntries(unheard) }
-  const rewrites = rewritesOf(before.rewrites, intent.fields, fields)
+  const sent = created ? saidOver(connection.lens, intent, fields) : intent.fields
+  const rewrites = rewritesOf(before.rewrites, sent, fields)
   logRewrites(ws, rules, connection, intent, fields, record.id, now_ms)
   const base_ms = { ...before.base_ms }
   for (const [cell, { stamp }] of Object.entries(intent.cells)) if (!isConsentCell(cell)) base_ms[cell] = stamp.at
   ws.saveLink({
-    ...withoutFailure(before),
+    ...(before.state === 'second' ? before : withoutFailure(before)),
     personId: intent.personId,
-    state: 'linked',
+    // An update that was under way when its record turned out to be a second one.
+    state: before.state === 'second' ? 'second' : 'linked',
     fields,
     // With a stranger's edit in the answer the record must be heard once more: an old revision lets the feed through.
     rev: others.length > 0 ? before.rev : record.rev,
@@ -150,9 +184,30 @@ function settleWritten(
     recheck: before.recheck || others.length > 0,
     ...(record.modified_ms === undefined ? {} : { modified_ms: record.modified_ms }),
   })
-  if (created) ws.tally(connection.name, 'created', now_ms)
-  planOn(ws, connection, intent, fields, rewrites, record.rev)
+  // What an operator let go is not counted against the next ones.
+  if (created && !intent.released) ws.tally(connection.name, 'created', now_ms)
+  if (created && intent.attempts === 1 && others.length > 0) hearOwn(ws, rules, connection, intent, record, now_ms)
+  planOn(ws, connection, intent, ws.link(connection.name, record.id)?.fields ?? fields, rewrites, record.rev)
   return settled('done', { answer: { id: record.id, rev: record.rev } })
+}
+
+/**
+ * What an app puts into a new record by itself (a status, an owner) is heard from the answer to the create: to read every new
+ * record again would double the calls of a first sync. Where the create was repeated, somebody else may have been there since.
+ */
+function hearOwn(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  intent: Intent,
+  record: AppRecord,
+  now_ms: number,
+): void {
+  const link = ws.link(connection.name, record.id)
+  if (!link) return
+  hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
+  hearRecord(ws, rules, connection, { ...link, recheck: false }, record, now_ms)
+  if (ws.touchedPeople.includes(intent.personId)) ws.markUnplanned(intent.personId)
 }
 
 /** What was planned while the write was under way goes on over the new revision; what could not be planned then is now. */
@@ -176,8 +231,13 @@ function planOn(
   const left = outstanding(connection.lens, valuesOf(person), fields, rewrites)
   // A create is repeated as it was, whatever was told about consent meanwhile.
   const repeated = intent.op === 'create' && intent.attempts > 1 && connection.lens.consents.length > 0
-  if (repeated || Object.keys(left).length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
+  // Told while it waited, and to nobody: whoever had no record was not found by the address.
+  const told = intent.op === 'create' && Object.keys(planConsent(ws, connection, person, fields, { rewrites }).fields).length > 0
+  if (repeated || told || Object.keys(left).length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
 }
+
+/** How long an app that has refused to erase somebody is left in peace. */
+const ERASE_AGAIN_ms = 900_000
 
 function settleFailed(
   ws: Workspace,
@@ -188,8 +248,11 @@ function settleFailed(
   now_ms: number,
 ): Settlement | null {
   const again = (pause_ms: number): Settlement => settled('pending', { failure, notBefore_ms: now_ms + pause_ms })
+  // Nobody is left half erased because an app has refused for long enough: it is asked again and again, and that is told.
+  const patient = intent.erase === true
   switch (reactionTo(failure.kind)) {
     case 'retry':
+      if (patient && intent.attempts >= ATTEMPTS_MAX) return again(ERASE_AGAIN_ms)
       return intent.attempts >= ATTEMPTS_MAX ? settled('parked', { failure }) : again(backoff_ms(intent.attempts))
     case 'wait':
       return again(failure.retryAfter_ms ?? backoff_ms(intent.attempts))
@@ -202,7 +265,7 @@ function settleFailed(
         ? settled('parked', { failure })
         : reread(ws, connection, intent, settled('superseded', { failure }))
     case 'park':
-      return settled('parked', { failure })
+      return patient ? again(ERASE_AGAIN_ms) : settled('parked', { failure })
     case 'find-out':
       return null
   }
@@ -268,6 +331,16 @@ function isObject(value: Json): value is JsonObject {
 
 function pick(returned: JsonObject, sent: JsonObject): JsonObject {
   return Object.fromEntries(Object.keys(sent).map((field) => [field, returned[field] ?? null]))
+}
+
+/**
+ * What a create has sent, as an update would say it over the answer: an app that adds something of its own to an element of a
+ * list (which one comes first) and leaves something out (its label) is not written to once more for that.
+ */
+function saidOver(lens: Lens, intent: Intent, fields: JsonObject): JsonObject {
+  const sent = Object.entries(intent.cells).filter(([cell, { after }]) => after !== null && !isConsentCell(cell))
+  const again = lens.put(Object.fromEntries(sent.map(([cell, { after }]) => [cell, after])), fields)
+  return Object.fromEntries(Object.entries(intent.fields).map(([field, value]) => [field, again[field] ?? value]))
 }
 
 /** What the app made something else of; a field that it kept as sent is no longer a rewrite. */

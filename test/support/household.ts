@@ -88,11 +88,13 @@ export class TestHousehold {
     this.#env = { DATABASE_URL: database.url, OFFICE_PASSWORD: PASSWORD, ...env }
   }
 
-  /** Writes kith.yaml. `connections` of `more` are laid over those of the places. */
-  configure(more: YamlDocument): void {
+  /** Writes kith.yaml. `connections` of `more` are laid over those of the places: of all, or of those named. */
+  configure(more: YamlDocument, only = this.places.map(({ name }) => name)): void {
     const over = (more['connections'] ?? {}) as { [name: string]: object }
     const connections = Object.fromEntries(
-      this.places.map((place) => [place.name, { ...place.config, ...over[place.name] }]),
+      this.places
+        .filter(({ name }) => only.includes(name))
+        .map((place) => [place.name, { ...place.config, ...over[place.name] }]),
     )
     // JSON is YAML.
     const document = { region: 'DE', ...more, connections }

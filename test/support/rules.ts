@@ -28,10 +28,10 @@ const consenting = lensFor([...FIELDS, ...CONSENT_FIELDS])
 
 /** The rules of a household of memory apps with the default mapping. */
 export function memoryRules(
-  apps: readonly { name: string; rules?: Partial<ConnectionRules>; consent?: boolean }[],
+  apps: readonly { name: string; rules?: Partial<ConnectionRules>; consent?: boolean; quirks?: { readonly erase?: boolean } }[],
   policies: { readonly [field: string]: Policy } = {},
 ): Rules {
-  const connections = apps.map(({ name, rules, consent = false }): ConnectionRules => ({
+  const connections = apps.map(({ name, rules, consent = false, quirks }): ConnectionRules => ({
     name,
     lens: consent ? consenting : plain,
     direction: 'both',
@@ -39,6 +39,7 @@ export function memoryRules(
     canDelete: true,
     canArchive: true,
     canMerge: true,
+    canErase: quirks?.erase ?? false,
     requires: [],
     deletes: 'unlink',
     include: null,

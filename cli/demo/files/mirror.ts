@@ -1,7 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CardDavSimulator } from '../../connectors/carddav/simulator.ts'
+import type { CardDavSimulator } from '../../../connectors/carddav/simulator.ts'
 
 const LOOK_MS = 100
 /** Editors that save by removing and renaming leave a file away for a moment. */

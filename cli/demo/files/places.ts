@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rename, utimes, writeFile } from 'node:fs/pro
 import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
 import { stringify } from 'csv-stringify/sync'
-import { startCardDavSimulator, type CardDavSimulator } from '../../connectors/carddav/simulator.ts'
+import { startCardDavSimulator, type CardDavSimulator } from '../../../connectors/carddav/simulator.ts'
 import { Mirror } from './mirror.ts'
 import { peopleOf, type Contact } from './people.ts'
 

@@ -2,21 +2,21 @@ import { appendFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Catalogue } from '../../engine/core/catalogue.ts'
-import type { Store } from '../../engine/core/ports/store.ts'
-import { approvePlan } from '../../workers/approve.ts'
-import { Daemon, type DaemonOptions } from '../../workers/daemon.ts'
-import { dryRun } from '../../workers/dry-run.ts'
-import { Household } from '../../workers/household.ts'
-import { runToQuiet } from '../../workers/quiet.ts'
-import type { Log, Runtime } from '../../workers/runtime.ts'
-import { collect, compareAll, type Agreement } from './agreement.ts'
+import type { Catalogue } from '../../../engine/core/catalogue.ts'
+import type { Store } from '../../../engine/core/ports/store.ts'
+import { approvePlan } from '../../../workers/approve.ts'
+import { Daemon, type DaemonOptions } from '../../../workers/daemon.ts'
+import { dryRun } from '../../../workers/dry-run.ts'
+import { Household } from '../../../workers/household.ts'
+import { runToQuiet } from '../../../workers/quiet.ts'
+import type { Log, Runtime } from '../../../workers/runtime.ts'
+import { collect, compareAll, type Agreement } from '../agreement.ts'
 import { EDITS_LIVE, EDITS_MEANWHILE } from './edits.ts'
-import { editsOf, Journal, losersOf, type FieldEdit, type Happening, type Loser } from './journal.ts'
+import { editsOf, Journal, losersOf, type FieldEdit, type Happening, type Loser } from '../journal.ts'
 import { PLACES } from './people.ts'
 import { closePlaces, listCards, makePlaces, PASSWORD, USERNAME, type Places } from './places.ts'
-import { count, duration, fit, type Screen } from './screen.ts'
-import { namesOf, showAgreement, showGone, showHappenings, showPlan, showUndecided } from './show.ts'
+import { count, duration, fit, type Screen } from '../screen.ts'
+import { namesOf, showAgreement, showGone, showHappenings, showPlan, showUndecided } from '../show.ts'
 
 /** How often the daemon looks who is due: the server is asked every second. */
 const SWEEP_MS = 250
@@ -86,6 +86,22 @@ export class Demo {
       lost: edits.flatMap((item) => item.lost),
       elapsed_ms: Date.now() - this.#started_ms,
     }
+  }
+
+  /** What people can do next, while it watches. */
+  showTurn(screen: Screen): void {
+    const { sheet, phone, office, server } = this.#places
+    screen.heading('Your turn')
+    screen.say(
+      'Edit any of these with any program, and save. Changes appear below; Ctrl-C ends it.',
+      '',
+      `sheet   ${sheet}`,
+      `phone   ${phone}`,
+      `office  ${office}`,
+      screen.dim(`        or with a CardDAV program: ${server.bookUrl}`),
+      screen.dim(`        user ${USERNAME}, password ${PASSWORD}`),
+      '',
+    )
   }
 
   /** Shows every change as it happens, until the signal. */
