@@ -7,7 +7,7 @@ import type { ConnectionRules } from '../engine/core/rules.ts'
 import { settleIntent, type Answer, type Answered } from '../engine/core/settle.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
-import { consentsFor } from './consents.ts'
+import { consentsOf } from './consents.ts'
 import { findOut } from './find-out.ts'
 import { lookAgain } from './look-again.ts'
 import type { Runtime } from './runtime.ts'
@@ -20,7 +20,10 @@ export async function deliver(runtime: Runtime, name: string, signal?: AbortSign
   const connector = runtime.connectors.get(name)
   const rules = runtime.rules.connections.get(name)
   const state = (await runtime.store.connections()).find((item) => item.name === name)
-  if (!connector || !rules || !mayWrite(state)) return
+  if (!connector || !rules) return
+  // A pause waits for what is under way, and the app may always be asked what became of it.
+  if (state?.pause != null && mayRead(state)) return findOutLost(runtime, rules, connector, signal)
+  if (!mayWrite(state)) return
   const lanes: Promise<void>[] = []
   // One more for each batch that came back full: for a single edit one lane asks the database once.
   const more = (): void => {
@@ -41,7 +44,27 @@ export async function deliver(runtime: Runtime, name: string, signal?: AbortSign
  * before its first pass came through: whoever is created there may be there already (I4).
  */
 export function mayWrite(state: ConnectionState | undefined): boolean {
-  return state !== undefined && state.mode === 'live' && state.scanned && state.failure?.kind !== 'auth'
+  return state !== undefined && state.mode === 'live' && state.pause === null && mayRead(state)
+}
+
+function mayRead(state: ConnectionState): boolean {
+  return state.scanned && state.failure?.kind !== 'auth'
+}
+
+/** Finds out about the answers that are lost by now, and writes nothing. */
+async function findOutLost(
+  runtime: Runtime,
+  rules: ConnectionRules,
+  connector: Connector,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { writeBatch_max } = connector.capabilities
+  while (signal?.aborted !== true) {
+    const leaseEnd_ms = runtime.now() + runtime.limits.lease_ms
+    const lost = await runtime.store.claimExpired(rules.name, writeBatch_max, runtime.now(), leaseEnd_ms)
+    if (lost.length === 0) return
+    await settleAll(runtime, rules, await findOut(runtime, rules, connector, lost, signal))
+  }
 }
 
 /** Holds what the brakes of a connection stop, before anything of it is sent. */
@@ -72,7 +95,10 @@ async function lane(
     if (intents.length === 0) return
     if (intents.length === writeBatch_max) more()
     const { moved, still } = await lookAgain(runtime, rules, connector, intents, signal)
-    const answers = still.length > 0 ? await send(connector, still, signal) : []
+    // A write reaches the app within its lease or never: whoever finds out afterwards, and whoever pauses then, relies on it.
+    const left_ms = leaseEnd_ms - runtime.now()
+    if (left_ms < runtime.limits.lease_ms / 2) return
+    const answers = still.length > 0 ? await send(connector, still, within(left_ms, signal)) : []
     const failure = await settleAll(runtime, rules, [...moved, ...answers])
     await askAgain(runtime, rules, connector, answers, signal)
     if (failure) return stopFor(runtime, rules.name, failure)
@@ -102,6 +128,11 @@ async function stopFor(runtime: Runtime, name: string, failure: Failure): Promis
   runtime.log.failure('delivery stopped', name, failure)
   await runtime.store.saveConnection(name, { failure })
   if (failure.kind !== 'auth') await runtime.queue.wakeDeliver(name, failure.retryAfter_ms ?? 1000)
+}
+
+function within(left_ms: number, signal?: AbortSignal): AbortSignal {
+  const end = AbortSignal.timeout(left_ms)
+  return signal ? AbortSignal.any([signal, end]) : end
 }
 
 async function send(connector: Connector, intents: readonly Intent[], signal?: AbortSignal): Promise<Answered> {
@@ -144,10 +175,10 @@ async function sendBatch(connector: Connector, intents: readonly Intent[], signa
 }
 
 export function requestFor(intent: Intent): WriteRequest {
-  const { id: ref, fields, rev, archive } = intent
+  const { id: ref, fields, rev, archive, erase } = intent
   if (intent.op === 'create' || intent.recordId === null) return { op: 'create', ref, key: ref, fields }
   if (intent.op === 'update') return { op: 'update', ref, id: intent.recordId, rev, fields }
-  return { op: 'delete', ref, id: intent.recordId, rev, archive }
+  return { op: 'delete', ref, id: intent.recordId, rev, archive, ...(erase ? { erase } : {}) }
 }
 
 const SETTLE_ATTEMPTS_MAX = 50
@@ -160,7 +191,7 @@ export async function settleAll(runtime: Runtime, rules: ConnectionRules, answer
   if (answers.length === 0) return null
   for (let attempt = 1; ; attempt++) {
     const hood = await loadFor(runtime, rules, answers)
-    const ws = new Workspace(hood, await consentsOf(runtime, rules, hood, answers))
+    const ws = new Workspace(hood, await toldByCreates(runtime, rules, hood, answers))
     const settled = answers.map(([intent, answer]) => {
       const settlement = settleIntent(ws, runtime.rules, rules, intent, answer, { now_ms: runtime.now() })
       return { intent, answer, settlement }
@@ -182,7 +213,7 @@ export async function settleAll(runtime: Runtime, rules: ConnectionRules, answer
 }
 
 /** What the ledger says of new records: an app may have its own word on them from the start. */
-async function consentsOf(
+async function toldByCreates(
   runtime: Runtime,
   rules: ConnectionRules,
   hood: Neighbourhood,
@@ -191,7 +222,7 @@ async function consentsOf(
   const created = answers.flatMap(([{ op }, answer]) =>
     op === 'create' && answer.kind === 'written' ? [answer.record] : [],
   )
-  return created.length > 0 && rules.lens.consents.length > 0 ? consentsFor(runtime, hood, rules, created) : []
+  return created.length > 0 && rules.lens.consents.length > 0 ? consentsOf(runtime, hood, rules, created) : []
 }
 
 function wholeFailure(answers: Answered): Failure | null {

@@ -6,7 +6,7 @@ import { pacerClock, type Clock } from '../clock.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
 import type { SignIn } from '../sign-in.ts'
 import { failureOfAnswer, type Asked } from './errors.ts'
-import { API_VERSION, BatchAnswer, ListPage, PropertyList, SearchPage, type Property } from './wire.ts'
+import { API_VERSION, BatchAnswer, Head, ListPage, PropertyList, SearchPage, type Property } from './wire.ts'
 
 export interface ClientOptions extends Clock {
   /** Of a service key or a private app; null where `signIn` has the tokens. */
@@ -184,6 +184,25 @@ export class HubSpotClient {
   async batchArchive(ids: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     await this.#ask({ pattern: 'POST contacts/batch/archive', write: true, signal }, null, (httpApi, api) =>
       new api.BatchApi(this.#configuration(httpApi, api)).archive({ inputs: ids.map((id) => ({ id })) }),
+    )
+  }
+
+  /** @returns the id of the contact that stands */
+  async merge(primary: string, other: string, signal: AbortSignal | undefined): Promise<string> {
+    const call = { pattern: 'POST contacts/merge', write: true, single: true, signal }
+    const { data } = await this.#ask(call, Head, (httpApi, api) =>
+      new api.BasicApi(this.#configuration(httpApi, api)).merge({ primaryObjectId: primary, objectIdToMerge: other }),
+    )
+    return data.id
+  }
+
+  /**
+   * Deletes a contact for good, archived or not. HubSpot then takes its address from nobody any more, but from the person's own
+   * hand. Doing it twice is doing it once.
+   */
+  async gdprDelete(id: string, signal: AbortSignal | undefined): Promise<void> {
+    await this.#ask({ pattern: 'POST contacts/gdpr-delete', write: true, signal }, null, (httpApi, api) =>
+      new api.BasicApi(this.#configuration(httpApi, api)).purge({ objectId: id }),
     )
   }
 

@@ -9,6 +9,8 @@ import type {
   Connector,
   CreateRequest,
   FeedPage,
+  MergeOutcome,
+  MergeRequest,
   ReadAnswer,
   WriteOutcome,
   WriteRequest,
@@ -59,8 +61,10 @@ const CAPABILITIES: Capabilities = {
   writeBatch_max: LIMITS.batch_max,
   writes_concurrent_max: 2,
   archive: true,
+  erase: true,
   create: true,
   delete: true,
+  merge: true,
 }
 
 /** How long a new contact may take to be found by a search, and how often that is tried. */
@@ -173,6 +177,16 @@ export class HubSpotConnector implements Connector {
     const account = await this.#describe(signal)
     const parts = { client: this.#client, reader: this.#reader, fields: await this.#fields(signal), account }
     return await new Batch(parts, signal).write(requests)
+  }
+
+  /** The other contact is the primary one: its values stand, and in most accounts a third contact is made of the two. */
+  async merge({ ref, id, into }: MergeRequest, signal?: AbortSignal): Promise<MergeOutcome> {
+    try {
+      return { ref, kind: 'merged', id, into: await this.#client.merge(into, id, signal) }
+    } catch (error) {
+      if (!(error instanceof FailureError)) throw error
+      return { ref, kind: 'failed', failure: error.failure }
+    }
   }
 
   /**

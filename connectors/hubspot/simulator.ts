@@ -288,15 +288,16 @@ class Simulator implements HubSpotSimulator {
       case `POST ${BASE}/batch/archive`:
         for (const { id } of inputsOf(body)) this.contacts.archive(id)
         return { status: 204 }
-      case `POST ${BASE}/merge`:
+      case `POST ${BASE}/merge`: {
+        const [primary, other] = [String(body['primaryObjectId']), String(body['objectIdToMerge'])]
+        const absent = [primary, other].filter((one) => !this.contacts.live().some((contact) => contact.id === one))
+        if (absent.length > 0)
+          return refused({ ...notFound(absent), message: `Object not found. ${absent.join(', ')}` })
         return {
           status: 200,
-          json: this.#json(
-            this.contacts.merge(String(body['primaryObjectId']), String(body['objectIdToMerge'])),
-            DEFAULTS,
-            [],
-          ),
+          json: this.#json(this.contacts.merge(primary, other), DEFAULTS, []),
         }
+      }
       case `POST ${BASE}/gdpr-delete`:
         this.contacts.gdprDelete(String(body['objectId']))
         return { status: 204 }

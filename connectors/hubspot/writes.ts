@@ -56,12 +56,30 @@ export class Batch {
     const requests = all.filter(({ ref }) => !failures.has(ref))
     const outcomes = [
       ...[...failures].map(([ref, failure]) => failed(ref, failure)),
-      ...(await this.#archive(requests.filter((request) => request.op === 'delete'))),
+      ...(await this.#erase(requests.filter((request) => request.op === 'delete' && request.erase === true))),
+      ...(await this.#archive(requests.filter((request) => request.op === 'delete').filter(({ erase }) => !erase))),
       ...(await this.#update(requests.filter((request) => request.op === 'update'))),
       ...(await this.#create(requests.filter((request) => request.op === 'create'))),
     ]
     const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]))
     return all.map(({ ref }) => byRef.get(ref) ?? failed(ref, lostTrack()))
+  }
+
+  /** One by one, as HubSpot takes them. What is not there any more is answered as done. */
+  async #erase(requests: readonly WriteRequest[]): Promise<WriteOutcome[]> {
+    const outcomes: WriteOutcome[] = []
+    for (const request of requests) {
+      if (request.op !== 'delete') continue
+      const { ref, id } = request
+      try {
+        await this.#send(() => this.#parts.client.gdprDelete(id, this.#signal))
+        outcomes.push({ ref, kind: 'deleted', id })
+      } catch (error) {
+        if (failureFrom(error).kind === 'gone') outcomes.push({ ref, kind: 'deleted', id })
+        else outcomes.push(...this.#failedWhole([request], error))
+      }
+    }
+    return outcomes
   }
 
   /** Archiving what is archived, or was never there, is answered as done. */

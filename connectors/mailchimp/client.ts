@@ -93,6 +93,7 @@ type OfficialMethod =
   | 'updateListMemberTags'
   | 'setListMember'
   | 'deleteListMember'
+  | 'deleteListMemberPermanent'
   | 'getListMergeFields'
   | 'getListInterestCategories'
   | 'listInterestCategoryInterests'
@@ -205,6 +206,12 @@ export class MailchimpClient {
   async archive(id: string, signal: AbortSignal | undefined): Promise<void> {
     const call = { pattern: 'DELETE lists/{audience}/members/{member}', write: true, single: true, signal }
     await this.#ask(call, null, 'deleteListMember', id)
+  }
+
+  /** For good: Mailchimp forgets the member, and imports the address never again. */
+  async deletePermanently(id: string, signal: AbortSignal | undefined): Promise<void> {
+    const pattern = 'POST lists/{audience}/members/{member}/actions/delete-permanent'
+    await this.#ask({ pattern, write: true, single: true, signal }, null, 'deleteListMemberPermanent', id)
   }
 
   async mergeFields(signal: AbortSignal | undefined) {

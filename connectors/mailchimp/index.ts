@@ -72,6 +72,7 @@ const CAPABILITIES: Capabilities = {
   writeBatch_max: LIMITS.batch_max,
   writes_concurrent_max: 2,
   archive: true,
+  erase: true,
   create: true,
   // A member is an address.
   requires: ['email_address'],

@@ -33,6 +33,19 @@ export class Singles {
     return { ref, kind: 'deleted', id }
   }
 
+  /** For somebody who has asked to be forgotten; archived members too. A member who is not known any more is erased already. */
+  async erase({ ref, id }: DeleteRequest): Promise<WriteOutcome> {
+    const { client } = this.#reader
+    try {
+      await client.deletePermanently(id, this.#signal)
+    } catch (error) {
+      if (failureFrom(error).kind !== 'gone') throw error
+      // A 404 of the audience is not one of the member (I5).
+      await client.audience(this.#signal)
+    }
+    return { ref, kind: 'deleted', id }
+  }
+
   /** The fields first: where they are refused, nothing was done. Tags have an address of their own, and answer nothing. */
   async update({ ref, id }: UpdateRequest, { json, tags }: Body): Promise<WriteOutcome> {
     // Tags that people added since we read the member are not ours to take away.

@@ -62,7 +62,9 @@ export class Batch {
   }
 
   async #delete(requests: readonly DeleteRequest[]): Promise<WriteOutcome[]> {
-    return await this.#each(requests, (request) => this.#singles.archive(request))
+    return await this.#each(requests, (request) =>
+      request.erase ? this.#singles.erase(request) : this.#singles.archive(request),
+    )
   }
 
   async #update(requests: readonly UpdateRequest[]): Promise<WriteOutcome[]> {

@@ -303,9 +303,12 @@ export class MemoryApp {
         return this.#update(item.id, item.ifRev, item.fields)
       case 'delete': {
         const stored = this.#records.get(item.id)
+        const erase = item.erase === true && this.quirks.erase
+        if (erase) this.#empty(item.id)
         if (!stored) return { status: 404, code: 'not-found' }
         if (item.ifRev !== undefined && item.ifRev !== stored.record.rev) return { status: 412, code: 'other-revision' }
-        this.#bury(item.id, stored, null, item.archive && this.quirks.archive)
+        this.#bury(item.id, stored, null, !erase && item.archive && this.quirks.archive)
+        if (erase) this.#empty(item.id)
         return { status: 204, id: item.id }
       }
       case 'merge':
@@ -384,6 +387,12 @@ export class MemoryApp {
     this.#tombs.set(id, { seq: this.#feed.length + 1, into, archived, last: stored.record })
     this.#append(id)
     this.#announce()
+  }
+
+  /** What is left of a deleted record is its id. */
+  #empty(id: string): void {
+    const tomb = this.#tombs.get(id)
+    if (tomb) this.#tombs.set(id, { ...tomb, archived: false, last: { ...tomb.last, fields: {} } })
   }
 
   #refusal(id: string | undefined, values: JsonObject): WriteResult | undefined {

@@ -53,7 +53,7 @@ export class MemoryConnector implements Connector {
 
   constructor(app: MemoryApp) {
     this.#app = app
-    const { deletes, hints, createKey, precondition, times, archive } = app.quirks
+    const { deletes, hints, createKey, precondition, times, archive, erase } = app.quirks
     const { readBatch_max, writeBatch_max, writes_concurrent_max } = app.quirks
     this.capabilities = {
       deletes,
@@ -65,6 +65,7 @@ export class MemoryConnector implements Connector {
       writeBatch_max,
       writes_concurrent_max,
       archive,
+      erase,
       create: true,
       delete: true,
       merge: true,
@@ -176,7 +177,13 @@ export class MemoryConnector implements Connector {
     const ifRev = this.capabilities.precondition && request.rev !== null ? { ifRev: request.rev } : {}
     return request.op === 'update'
       ? { op: 'update', id: request.id, fields: request.fields, ...ifRev }
-      : { op: 'delete', id: request.id, archive: request.archive, ...ifRev }
+      : {
+          op: 'delete',
+          id: request.id,
+          archive: request.archive,
+          ...(request.erase ? { erase: true } : {}),
+          ...ifRev,
+        }
   }
 
   async #outcome(request: WriteRequest, result: WriteResult, signal?: AbortSignal): Promise<WriteOutcome> {

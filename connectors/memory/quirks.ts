@@ -15,6 +15,8 @@ export interface Quirks {
   readonly hints: boolean
   /** A delete can be an archive, from which a human takes the record back. */
   readonly archive: boolean
+  /** A delete can be for good: not even in the archive afterwards. */
+  readonly erase: boolean
   /** What a merge leaves: one of the two records, or a third one with a new id. */
   readonly mergeInto: 'winner' | 'new'
   /** No two records may hold the same e-mail address. */
@@ -57,6 +59,7 @@ export const PLAIN: Quirks = {
   times: 'record',
   hints: false,
   archive: false,
+  erase: false,
   mergeInto: 'winner',
   uniqueEmails: false,
   rewrite: {},

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { FailureError } from '../../engine/core/failure.ts'
+import { FailureError, type Failure } from '../../engine/core/failure.ts'
 import type { Json } from '../../engine/core/json.ts'
 import type {
   Capabilities,
@@ -7,6 +7,8 @@ import type {
   Connector,
   ConnectorStats,
   FeedPage,
+  MergeOutcome,
+  MergeRequest,
   ReadAnswer,
   WriteOutcome,
   WriteRequest,
@@ -16,7 +18,7 @@ import { HttpClient } from '../http.ts'
 import { grantOption, oauthOptions } from '../oauth-plan.ts'
 import { pacerClock, realSleep, type Clock, type Sleep } from '../clock.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
-import { Api } from './api.ts'
+import { Api, type Call } from './api.ts'
 import { Feed } from './feed.ts'
 import { POLL_PAUSES_MS } from './jobs.ts'
 import { zendeskOAuth } from './oauth.ts'
@@ -63,8 +65,10 @@ const CAPABILITIES: Capabilities = {
   writeBatch_max: 100,
   writes_concurrent_max: 4,
   archive: false,
+  erase: true,
   create: true,
   delete: true,
+  merge: true,
 }
 
 const CONCURRENT_MAX = 8
@@ -189,6 +193,38 @@ export class Zendesk implements Connector {
     return await new Batch({ api: this.#api, pollPauses_ms: this.#pollPauses_ms, sleep: this.#sleep }, signal).write(
       requests,
     )
+  }
+
+  /** Tickets and addresses of the one go over to the other, which keeps its id. End users only. */
+  async merge({ ref, id, into }: MergeRequest, signal?: AbortSignal): Promise<MergeOutcome> {
+    const refused = (failure: Failure): MergeOutcome => ({ ref, kind: 'failed', failure })
+    const call: Call = {
+      method: 'PUT',
+      path: `users/${encodeURIComponent(id)}/merge`,
+      pattern: 'users/{id}/merge',
+      body: { user: { id: Number(into) } },
+      accept: [400, 403, 404, 422],
+      signal,
+    }
+    try {
+      const response = await this.#api.send(call)
+      if (response.status === 404) {
+        return refused({ kind: 'gone', code: '404', message: 'One of the two users is no longer in Zendesk' })
+      }
+      if (response.status >= 400) {
+        return refused({
+          kind: 'permanent',
+          code: String(response.status),
+          message: 'Zendesk refuses to merge the two users',
+          advice:
+            'Only end users can be merged; where the account has single sign-on, neither may have an external id. Merge them in Zendesk, or run: kith parked drop',
+        })
+      }
+      return { ref, kind: 'merged', id, into }
+    } catch (error) {
+      if (!(error instanceof FailureError)) throw error
+      return refused(error.failure)
+    }
   }
 
   close(): Promise<void> {

@@ -338,6 +338,11 @@ class Simulator implements ZendeskSimulator {
         return { status: 200, json: { user: this.#shown(this.users.edit(id, inputOf(body['user']))) } }
       case 'DELETE users/{id}':
         return { status: 200, json: { user: this.#shown(this.users.remove(id)) } }
+      case 'DELETE deleted_users/{id}': {
+        const user = this.users.find(id)
+        this.users.erase(id)
+        return { status: 200, json: { deleted_user: this.#shown(user) } }
+      }
       case 'PUT users/{id}/merge':
         return { status: 200, json: { user: this.#shown(this.users.merge(id, inputOf(body['user']).id ?? 0)) } }
       case 'GET users/{id}/identities':

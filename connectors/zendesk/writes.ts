@@ -340,9 +340,12 @@ export class Batch {
   }
 
   async #deletes(requests: readonly DeleteRequest[]): Promise<Result[]> {
-    const numbered = requests.filter(({ id }) => isNumber(id))
-    const unknown = requests.filter((request) => !numbered.includes(request))
+    const known = requests.filter(({ id }) => isNumber(id))
+    const unknown = requests.filter((request) => !known.includes(request))
     const results: Result[] = unknown.map(({ ref, id }) => ({ ref, kind: 'deleted', id }))
+    const erased = known.filter(({ erase }) => erase === true)
+    const numbered = known.filter(({ erase }) => erase !== true)
+    if (erased.length > 0) results.push(...(await this.#each(erased, refOf, (each) => this.#erase(each))))
     if (numbered.length === 0) return results
     const oneByOne = (): Promise<Result[]> => this.#each(numbered, refOf, (each) => this.#delete(each))
     if (numbered.length === 1) return [...results, ...(await oneByOne())]
@@ -367,6 +370,17 @@ export class Batch {
     if (response.status < 300 || response.status === 404) return { ref, kind: 'deleted', id }
     const left = await this.#left([{ id }])
     return left.has(id) ? failed(ref, refusalOf(response.status, response.body)) : { ref, kind: 'deleted', id }
+  }
+
+  /** For good: Zendesk erases only who is deleted already. Whoever is in neither list was erased before. */
+  async #erase(request: DeleteRequest): Promise<Result> {
+    const { ref, id } = request
+    const deleted = await this.#delete(request)
+    if (deleted.kind === 'failed') return deleted
+    const pattern = 'deleted_users/{id}'
+    const response = await this.#send({ method: 'DELETE', path: `deleted_users/${id}`, pattern, accept: [403, 404, 422] })
+    if (response.status < 300 || response.status === 404) return { ref, kind: 'deleted', id }
+    return failed(ref, refusalOf(response.status, response.body))
   }
 
   /** Which of these are still there. */

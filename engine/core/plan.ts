@@ -1,13 +1,17 @@
 import { fieldOf, type CellKey, type Cells } from './catalogue.ts'
 import { isConsentCell } from './consent.ts'
+import { toErase } from './erasure.ts'
+import { saidBy, withoutFailure } from './hear.ts'
 import { matches } from './include.ts'
 import { isSomebody } from './identity.ts'
 import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
+import { DUPLICATE, LEFT_OUT, standing } from './people.ts'
 import { valuesOf, type Person } from './person.ts'
 import { planConsent } from './plan-consent.ts'
 import type { Lens } from './ports/lens.ts'
 import type { Intent, IntentCell, Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
+import { lackingReason, type Repair } from './standard.ts'
 import type { Workspace } from './workspace.ts'
 
 export interface PlanTerms {
@@ -57,7 +61,9 @@ function planFor(
   cells: Cells,
   terms: PlanTerms,
 ): Intent | null | undefined {
-  if (connection.direction === 'in' || person.state === 'merged') return null
+  if (connection.direction === 'in') return null
+  if (person.state === 'erased') return planErase(ws, connection, person, terms)
+  if (person.state === 'merged') return planSecond(ws, connection, person, terms)
   const link = ws.linkIn(person.id, connection.name)
   const sending = ws.sending(person.id, connection.name)
   if (sending) {
@@ -83,7 +89,8 @@ function planFor(
     if (ws.isChanged(person.id)) ws.markUnplanned(person.id)
     return undefined
   }
-  const mayCreate = !link || (link.state === 'gone' && connection.deletes === 'ignore')
+  const ignored = connection.deletes === 'ignore' && link?.reason !== LEFT_OUT
+  const mayCreate = !link || (link.state === 'gone' && ignored)
   if (!mayCreate || !connection.create || ws.suspected(person.id, connection.name)) return null
   if (connection.include && !matches(connection.include, cells)) return null
   return planCreate(ws, connection, rules, person, cells, terms)
@@ -108,7 +115,19 @@ function planCreate(
     fields: { ...fields, ...consent.fields },
     cells: { ...cellDifferences(rules, person, {}, seen), ...consent.cells },
   })
-  return stillBraked(intent, ws.openIntent(person.id, connection.name))
+  return waitingForMore(ws, rules, stillBraked(intent, ws.openIntent(person.id, connection.name)), person, cells)
+}
+
+/** Somebody new who lacks what the standard requires is created nowhere until they have it, or an operator lets them pass. */
+function waitingForMore(ws: Workspace, rules: Rules, intent: Intent, person: Person, cells: Cells): Intent {
+  if (!rules.standard) return intent
+  const origins = ws.linksOf(person.id).filter(({ state }) => state === 'linked' || state === 'missing')
+  const lacking = rules.standard.lacking(
+    cells,
+    origins.map(({ connection }) => connection),
+  )
+  if (lacking.length === 0) return intent
+  return { ...intent, state: 'held', held: lackingReason(lacking, (field) => rules.catalogue.field(field).title) }
 }
 
 function planUpdate(
@@ -126,8 +145,10 @@ function planUpdate(
   const present = lens.get(shadow)
   // Whoever does not belong there is left as he is; but for consent, which flows whatever the filters say.
   const belongs = !connection.include || matches(connection.include, cells)
-  const wanted = withoutConflicts(ws, connection, person, cells, present)
-  const patch = belongs ? outstanding(lens, wanted, shadow, link.rewrites) : {}
+  const wanted = withoutConflicts(ws, connection, person, cells, saidBy(rules, connection, shadow))
+  const { patch, repairs } = belongs
+    ? outstandingWith(rules, connection, wanted, shadow, link.rewrites)
+    : { patch: {}, repairs: [] }
   const shown = { ...shadow, ...patch }
   const consent = planConsent(ws, connection, person, shown, link)
   const urgent = Object.keys(consent.fields).length > 0
@@ -142,13 +163,14 @@ function planUpdate(
           cells: planned,
           urgent,
         })
-  const whole = update(
-    { ...patch, ...consent.fields },
-    { ...cellDifferences(rules, person, present, lens.get(shown)), ...consent.cells },
-  )
-  const intent = whole && stillBraked(whole, ws.openIntent(person.id, connection.name))
-  // Consent waits for no brake; what is held goes after it.
-  return urgent && isBraked(intent) ? update(consent.fields, consent.cells) : intent
+  // Consent goes alone, and first: no brake holds it, and no other field that the app refuses keeps it back.
+  if (urgent) return update(consent.fields, consent.cells)
+  const intent = update(patch, {
+    ...respelledCells(person, repairs),
+    ...cellDifferences(rules, person, present, lens.get(shown)),
+    ...consent.cells,
+  })
+  return intent && stillBraked(intent, ws.openIntent(person.id, connection.name))
 }
 
 function isBraked(intent: Intent | null | undefined): boolean {
@@ -160,8 +182,38 @@ function isBraked(intent: Intent | null | undefined): boolean {
  * sending it again would only go in a circle.
  */
 export function outstanding(lens: Lens, cells: Cells, fields: JsonObject, rewrites: Link['rewrites']): JsonObject {
+  return unlessRewritten(lens.put(cells, fields), fields, rewrites)
+}
+
+/** The same, and the app fields whose spelling the data standard asks to be another. */
+function outstandingWith(
+  rules: Rules,
+  { lens, name }: ConnectionRules,
+  cells: Cells,
+  fields: JsonObject,
+  rewrites: Link['rewrites'],
+): { patch: JsonObject; repairs: readonly Repair[] } {
+  const put = lens.put(cells, fields)
+  const spelled = rules.standard?.door(name).respelled(lens, rules.catalogue, { ...fields, ...put })
+  const patch = unlessRewritten({ ...put, ...spelled?.patch }, fields, rewrites)
+  const sources = (cell: CellKey): readonly string[] => lens.sources.get(fieldOf(cell)) ?? []
+  const repairs = spelled?.repairs.filter(({ to }) => sources(to).some((field) => field in patch)) ?? []
+  return { patch, repairs }
+}
+
+/** A change of spelling only, which the field's own equality does not see: named by the rule that asks for it. */
+function respelledCells(person: Person, repairs: readonly Repair[]): Intent['cells'] {
+  const cells: { [cell: CellKey]: IntentCell } = {}
+  for (const { to, before, after } of repairs) {
+    const stamp = person.cells[to]?.stamp
+    if (stamp) cells[to] = { before, after, stamp, rule: 'standard' }
+  }
+  return cells
+}
+
+function unlessRewritten(wanted: JsonObject, fields: JsonObject, rewrites: Link['rewrites']): JsonObject {
   const patch: { [field: string]: Json } = {}
-  for (const [field, value] of Object.entries(lens.put(cells, fields))) {
+  for (const [field, value] of Object.entries(wanted)) {
     const rewrite = rewrites[field]
     if (rewrite && sameJson(rewrite.sent, value) && sameJson(rewrite.got, fields[field] ?? null)) continue
     patch[field] = value
@@ -192,6 +244,27 @@ function planDelete(
   return stillBraked(intent, ws.openIntent(person.id, connection.name))
 }
 
+/**
+ * What is to be erased waits for no approval and no brake: the law gives a month, and an operator has said yes to just this. What
+ * else was to be written there is not.
+ */
+function planErase(
+  ws: Workspace,
+  connection: ConnectionRules,
+  person: Person,
+  terms: PlanTerms,
+): Intent | null | undefined {
+  if (ws.sending(person.id, connection.name)) {
+    ws.markUnplanned(person.id)
+    return undefined
+  }
+  const link = toErase(ws, person.id, connection)
+  if (!link || !connection.canDelete) return null
+  const { recordId, rev } = link
+  const what = { op: 'delete' as const, recordId, rev, fields: {}, cells: {}, urgent: true }
+  return { ...draft({ ...terms, held: null }, connection, person, what), erase: true, released: true }
+}
+
 /** What the person says, except where an operator is asked: there the record keeps its own value meanwhile. */
 function withoutConflicts(
   ws: Workspace,
@@ -211,11 +284,49 @@ function withoutConflicts(
   return wanted
 }
 
+/**
+ * What is to become of a second record, whose person was folded into another: merged into the record that stands, where the app
+ * can, else deleted there. Either cannot be undone, and is held until an operator says yes to it.
+ */
+function planSecond(
+  ws: Workspace,
+  connection: ConnectionRules,
+  person: Person,
+  terms: PlanTerms,
+): Intent | null | undefined {
+  const second = ws.linksOf(person.id).find((link) => link.connection === connection.name && link.state === 'second')
+  if (!second) return null
+  if (ws.sending(person.id, connection.name)) return undefined
+  if (second.failure) return null
+  if (second.recheck) return undefined
+  const winner = standing(ws, second.candidates?.[0] ?? person.id)
+  if (!winner) {
+    ws.markUnplanned(person.id)
+    return undefined
+  }
+  const main = ws.linkIn(winner.id, connection.name)
+  const ended = winner.state === 'deleted' || winner.state === 'archived'
+  if (main?.state !== 'linked' && !ended) {
+    // The other one went away meanwhile: this is the only record there is.
+    ws.saveLink({ ...withoutFailure(second), personId: null, state: 'staged' })
+    return null
+  }
+  ws.rely(winner.id)
+  const merge = connection.canMerge && main?.state === 'linked' && !ended
+  if (!merge && !connection.canDelete) return null
+  const what = merge
+    ? { op: 'merge' as const, into: main.recordId }
+    : { op: 'delete' as const, archive: connection.canArchive }
+  const { recordId, rev } = second
+  const intent = draft(terms, connection, person, { ...what, recordId, rev, fields: {}, cells: {} })
+  return { ...intent, state: 'held', held: DUPLICATE }
+}
+
 function draft(
   terms: PlanTerms,
   connection: ConnectionRules,
   person: Person,
-  what: Pick<Intent, 'op' | 'recordId' | 'rev' | 'fields' | 'cells'> & { archive?: boolean; urgent?: boolean },
+  what: Pick<Intent, 'op' | 'recordId' | 'rev' | 'fields' | 'cells' | 'into'> & { archive?: boolean; urgent?: boolean },
 ): Intent {
   const held = terms.held ?? brakeOn(person, connection, what.cells, terms)
   return {

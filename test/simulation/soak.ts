@@ -1,10 +1,12 @@
 import { parseArgs } from 'node:util'
 import { run } from './chaos.ts'
+import { runDay } from './company/day.ts'
 import { shrink } from './shrink.ts'
 
 /**
  * Runs many seeds outside the tests: `npm run soak -- --seeds 10000 [--from 1]` prints seeds per second and every seed that
- * fails; `npm run soak -- --seed 42 --trace` replays one, with all that happened in it.
+ * fails; `npm run soak -- --seed 42 --trace` replays one, with all that happened in it. With `--company` it runs days of the company
+ * of the five apps in place of the memory apps.
  */
 const { values } = parseArgs({
   options: {
@@ -12,6 +14,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     seed: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    company: { type: 'boolean', default: false },
   },
 })
 const from = Number(values.seed ?? values.from)
@@ -21,12 +24,17 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`)
 const started_ms = performance.now()
 const failed: number[] = []
 for (let seed = from; seed < from + count; seed++) {
-  const outcome = await run(seed)
+  const outcome = await (values.company ? runDay(seed) : run(seed))
   if (values.trace) say(outcome.trace.join('\n'))
   if (outcome.violations.length === 0) continue
   failed.push(seed)
-  say(values.trace ? outcome.violations.join('\n') : await shrink(seed))
+  if (values.trace) say(outcome.violations.join('\n'))
+  else if (!values.company) say(await shrink(seed))
+  else
+    say(
+      [`seed ${seed}`, ...outcome.violations, `replay: npm run soak -- --company --seed ${seed} --trace`].join('\n  '),
+    )
 }
 const seconds = (performance.now() - started_ms) / 1000
-say(`${count} seeds, ${failed.length} failed, ${Math.round(count / seconds)} seeds/s`)
+say(`${count} seeds, ${failed.length} failed, ${(count / seconds).toPrecision(2)} seeds/s`)
 process.exitCode = failed.length > 0 ? 1 : 0
