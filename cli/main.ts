@@ -1,21 +1,34 @@
 import { Command, CommanderError } from 'commander'
+import { registerActs } from './acts.ts'
 import { registerApprove } from './approve.ts'
+import { registerAudit } from './audit.ts'
+import { registerBackup } from './backup.ts'
+import { registerBacktest } from './backtest.ts'
 import { registerCheck } from './check.ts'
 import { registerConsent } from './consent.ts'
 import { registerConnect } from './connect.ts'
 import { contextOf, EXIT_CODES, interruptible, type Register, type Run } from './context.ts'
 import { registerDemo } from './demo.ts'
 import { EXIT, explainError } from './errors.ts'
+import { registerExport } from './export.ts'
 import { registerFields } from './fields.ts'
+import { registerHealth } from './health.ts'
+import { registerForget } from './forget.ts'
 import { registerHooks } from './hooks.ts'
 import { registerInit } from './init.ts'
 import { registerLog } from './log.ts'
+import { registerMerge } from './merge.ts'
+import { registerPause } from './pause.ts'
 import { registerParked } from './parked.ts'
 import { registerPeople } from './people.ts'
 import { registerPlan } from './plan.ts'
+import { registerRestore } from './restore.ts'
+import { registerReview } from './review.ts'
+import { registerResume } from './resume.ts'
 import { registerStart } from './start.ts'
 import { registerStatus } from './status.ts'
 import { registerSync } from './sync.ts'
+import { registerUndo } from './undo.ts'
 import { registerWhy } from './why.ts'
 import { registerWorker } from './worker.ts'
 
@@ -33,11 +46,24 @@ const COMMANDS: readonly Register[] = [
   registerWorker,
   registerHooks,
   registerStatus,
+  registerHealth,
+  registerAudit,
+  registerPause,
+  registerResume,
   registerParked,
+  registerReview,
+  registerMerge,
   registerWhy,
   registerConsent,
+  registerForget,
   registerPeople,
   registerLog,
+  registerBackup,
+  registerRestore,
+  registerExport,
+  registerActs,
+  registerUndo,
+  registerBacktest,
 ]
 
 /** Runs one command line and ends the process with its exit code. */
@@ -51,6 +77,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     code = await work(contextOf(command, signal))
   }
   const program = programOf(run)
+  // Sockets and timers that wait for others do not keep a process alive by themselves; a command that is not at its end does.
+  setInterval(() => undefined, 2 ** 30)
   try {
     await program.parseAsync([...argv])
   } catch (error) {
