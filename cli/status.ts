@@ -1,13 +1,18 @@
+import { PAUSE_FORGOTTEN_MS } from '../config/limits.ts'
 import type { ConnectionConfig } from '../config/types.ts'
 import { adviceFor, type Failure } from '../engine/core/failure.ts'
 import type { ConnectionCounts, ConnectionState } from '../engine/core/ports/store.ts'
 import { brakeHolds, isApproved } from '../workers/approve.ts'
+import { backupStanding, isOverdue, type BackupStanding } from '../workers/backup-clock.ts'
+import { HEALTH_STATES } from '../engine/core/health.ts'
+import { countHealth } from '../workers/health.ts'
 import type { Household } from '../workers/household.ts'
 import { currentLeader } from '../workers/lead.ts'
+import { pauseFacts, pauses, type PauseNews } from '../workers/pause.ts'
 import { holdLine } from './approve.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
-import { ago, count, table } from './output.ts'
+import { ago, clock, count, table, type Output } from './output.ts'
 import { waitingForApproval } from './run-report.ts'
 import { failureSentence, processOf, withHousehold } from './session.ts'
 
@@ -52,10 +57,29 @@ async function status({ output }: Context, household: Household): Promise<number
   const { config, store } = household
   const states = new Map((await store.connections()).map((state) => [state.name, state]))
   const counts = await store.counts()
+  const health = new Map((await countHealth(household)).map((item) => [item.connection, item.states]))
+  const doors = await atTheDoors(household)
   const rows = config.connections.map((item) => row(item, states.get(item.name), counts.get(item.name)))
+  const news = await pauses({ store, now: Date.now }, PAUSE_FORGOTTEN_MS)
+  const paused = new Map(news.map((one) => [one.connection, one]))
+  const erasures = await store.erasures({ state: 'open', limit: 1000 })
   if (output.json) {
-    await output.print({ connections: Object.fromEntries(rows.map(({ config: { name }, line }) => [name, line])) })
-    return EXIT.done
+    await output.print({
+      connections: Object.fromEntries(
+        rows.map(({ config: { name }, line }) => [
+          name,
+          {
+            ...line,
+            ...(paused.has(name) ? { pause: pauseFacts(paused.get(name) as PauseNews) } : {}),
+            health: health.get(name),
+            ...(config.standard.length > 0 ? { standard: doors.get(name) } : {}),
+          },
+        ]),
+      ),
+      ...(config.backup === null ? {} : { backup: await backupStanding(household) }),
+      erasures: erasures.map(({ id }) => id),
+    })
+    return erasures.length > 0 ? EXIT.parked : EXIT.done
   }
   const now_ms = Date.now()
   await output.say(
@@ -70,6 +94,7 @@ async function status({ output }: Context, household: Household): Promise<number
   } of rows) {
     if (state?.failure) await output.say(output.red(failureSentence(name, state.failure)))
   }
+  for (const one of news) await output.say(pauseLine(output, one, now_ms))
   const brakes = await brakeHolds(household)
   for (const hold of brakes) await output.say(output.yellow(holdLine(hold)))
   if (brakes.length > 0) await output.say('Let them go with: kith approve --brakes')
@@ -77,23 +102,75 @@ async function status({ output }: Context, household: Household): Promise<number
   if (waiting > 0) await output.say(`${count(waiting, 'write')} held for approval: kith plan, then kith approve`)
   else if (!(await isApproved(household))) await output.say('Not approved yet: kith plan, then kith approve')
   if (rows.some(({ line }) => line.parked > 0)) await output.say('Parked records, and why: kith parked')
-  const ambiguous = [...counts.values()].reduce((sum, item) => sum + item.ambiguous, 0)
-  if (ambiguous > 0)
-    await output.say(`${count(ambiguous, 'record')} may be one of several people: kith plan shows them`)
+  const total = (what: 'ambiguous' | 'second'): number =>
+    [...counts.values()].reduce((sum, item) => sum + item[what], 0)
+  if (total('ambiguous') > 0)
+    await output.say(`${count(total('ambiguous'), 'record')} may be one of several people: kith review`)
+  if (total('second') > 0)
+    await output.say(`${count(total('second'), 'second record')} to go away once you say so: kith review --kind ending`)
+  if (config.backup !== null) {
+    const standing = await backupStanding(household)
+    const bad = standing.failure !== null || isOverdue(standing, config.backup.every_ms, now_ms)
+    await output.say(bad ? output.red(backupLine(standing, now_ms)) : backupLine(standing, now_ms))
+  }
+  const standing = HEALTH_STATES.map(
+    (state) => [state, sum([...health.values()].map((states) => states[state]))] as const,
+  )
+  const told = standing.filter(([, number]) => number > 0)
+  if (told.length > 0) {
+    await output.say(
+      `Records: ${told.map(([state, number]) => `${number.toLocaleString('en-GB')} ${state}`).join(', ')}. Why: kith health`,
+    )
+  }
+  for (const [name, { fix, warn, hold }] of doors) {
+    if (fix + warn + hold === 0) continue
+    const line = `${name}: in the last day the standard repaired ${count(fix, 'value')}, warned of ${warn} and held ${hold}`
+    await output.say(hold > 0 ? output.yellow(`${line}: kith review`) : `${line}: kith audit`)
+  }
+  if (erasures.length > 0) {
+    const ids = erasures.map(({ id }) => id).join(', ')
+    await output.say(output.red(`${count(erasures.length, 'erasure')} not finished (${ids}): kith forget --list`))
+  }
   const leader = await currentLeader(household)
   if (leader === null) await output.say('No daemon runs: kith start')
   else
     await output.say(
       leader === 'unknown' ? 'Another Kith is at work.' : `At work: kith ${leader.command}, ${processOf(leader)}.`,
     )
-  return EXIT.done
+  return erasures.length > 0 ? EXIT.parked : EXIT.done
+}
+
+const DAY_MS = 86_400_000
+
+/** What the data standard did with values heard in the last day, connection by connection. */
+async function atTheDoors({
+  config,
+  store,
+}: Household): Promise<Map<string, { readonly fix: number; readonly warn: number; readonly hold: number }>> {
+  const doors = new Map<string, { fix: number; warn: number; hold: number }>()
+  if (config.standard.length === 0) return doors
+  for (const { name } of config.connections) {
+    const { tallied } = await store.brakeCounts(name, Date.now() - DAY_MS)
+    const of = (action: string): number => tallied[`standard:${action}`] ?? 0
+    doors.set(name, { fix: of('fix'), warn: of('warn'), hold: of('hold') })
+  }
+  return doors
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}
+
+function backupLine({ last, failure }: BackupStanding, now_ms: number): string {
+  const made = last === null ? 'No backup was made yet' : `Last backup ${ago(last.at_ms, now_ms)}: ${last.file}`
+  return failure === null ? made : `BACKUP FAILED ${ago(failure.at_ms, now_ms)}: ${failure.message}. ${made}`
 }
 
 function row(config: ConnectionConfig, state: ConnectionState | undefined, counts: ConnectionCounts | undefined): Row {
   const failure = state?.failure ?? null
   const line: Line = {
     app: config.app,
-    state: failure ? 'failed' : config.mode,
+    state: state?.pause ? 'paused' : failure ? 'failed' : config.mode,
     lastRead: state?.lastRead_ms ? new Date(state.lastRead_ms).toISOString() : null,
     pending: (counts?.pending ?? 0) + (counts?.sending ?? 0),
     held: counts?.held ?? 0,
@@ -101,6 +178,16 @@ function row(config: ConnectionConfig, state: ConnectionState | undefined, count
     ...(failure ? { failure: { kind: failure.kind, message: failure.message, advice: adviceFor(failure) } } : {}),
   }
   return { config, state, counts, line }
+}
+
+/** Loud where it is overdue, or so old that it may have been forgotten. */
+function pauseLine(output: Output, { connection, pause, kept, overdue, loud }: PauseNews, now_ms: number): string {
+  const age = ago(pause.at_ms, now_ms).replace(' ago', '')
+  const state = pause.since_ms === null ? 'is being paused: writes are still under way' : `paused for ${age}`
+  const until = overdue && pause.until_ms !== null ? `, OVERDUE since ${clock(pause.until_ms)}` : ''
+  const heard = kept > 0 ? `; ${count(kept, 'record')} changed there wait` : ''
+  const line = `${connection}: ${state}${until} (by ${pause.by}: ${pause.why})${heard}: kith resume ${connection}`
+  return loud ? output.red(output.bold(`${overdue ? '' : 'FORGOTTEN? '}${line}`)) : output.yellow(line)
 }
 
 function cells({ config, state, counts, line }: Row, now_ms: number): string[] {

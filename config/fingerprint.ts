@@ -13,8 +13,10 @@ export function fingerprint(config: Config): string {
     })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const custom = config.custom.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  const { policies, match, region } = config
+  const { policies, match, region, standard } = config
+  // Left out where there is none: an approval given before there were standards holds on.
+  const asked = standard.length > 0 ? { standard } : {}
   // Plain data by contract: through JSON, so that what is left out and what is undefined are alike.
-  const decisive = JSON.parse(JSON.stringify({ connections, custom, policies, match, region })) as Json
+  const decisive = JSON.parse(JSON.stringify({ connections, custom, policies, match, region, ...asked })) as Json
   return createHash('sha256').update(canonicalJson(decisive)).digest('hex')
 }

@@ -1,3 +1,4 @@
+import { parse } from 'yaml'
 import { z } from 'zod'
 import { fieldOf, type FieldDef } from '../engine/core/catalogue.ts'
 import type { Filter, FilterTest } from '../engine/core/include.ts'
@@ -118,6 +119,21 @@ export function compileInclude(
   }
 
   return { filter: compile(document, []), problems }
+}
+
+/** A filter written on one line, as an operator types it: `{tags: {has: lead}}`. @returns null where it has no such shape */
+export function readFilter(
+  text: string,
+  fields: ReadonlyMap<string, FieldDef>,
+): { filter: Filter; problems: IncludeProblem[] } | null {
+  let document: unknown
+  try {
+    document = parse(text)
+  } catch {
+    return null
+  }
+  const shape = IncludeShape.safeParse(document)
+  return shape.success ? compileInclude(shape.data, fields) : null
 }
 
 function testsOf(written: Tests): FilterTest[] {

@@ -3,8 +3,10 @@ import type { App } from '../connectors/app.ts'
 import { STANDARD_FIELDS } from '../engine/core/catalogue.ts'
 import type { Json, JsonObject } from '../engine/core/json.ts'
 import { mappingSchema } from '../mappings/schema.ts'
+import { standardShape } from './standard.ts'
 import {
   ApprovalWord,
+  Backup,
   BrakesFile,
   ConnectionCommon,
   Custom,
@@ -40,7 +42,9 @@ export function jsonSchema(apps: ReadonlyMap<string, App>): JsonObject {
     match: convert(Match, 'match', defs),
     region: convert(Region, 'region', defs),
     approval: convert(ApprovalWord, 'approval', defs),
+    standard: standardSchema(defs),
     brakes: convert(BrakesFile, 'brakes', defs),
+    backup: convert(Backup, 'backup', defs),
     server: convert(Server, 'server', defs),
   }
   const described = Object.entries(sections).map(([name, section]) => {
@@ -55,6 +59,12 @@ export function jsonSchema(apps: ReadonlyMap<string, App>): JsonObject {
     additionalProperties: false,
     $defs: defs,
   }
+}
+
+/** Custom fields are known by their beginning only. */
+function standardSchema(defs: JsonObject): JsonObject {
+  const shape = convert(standardShape(STANDARD_FIELDS), 'standard', defs)
+  return { ...shape, patternProperties: { '^custom\\.': (shape['properties'] as JsonObject)['title'] ?? {} } }
 }
 
 /** One connection of one app: the app's options beside what every connection may say. */

@@ -58,6 +58,12 @@ export const APPLY_CONCURRENCY = 4
 /** How long SIGTERM waits for jobs under way; what is then unfinished is found by the sweep after the next start. */
 export const DRAIN_MS_MAX = 20 * SECOND_MS
 
+/** How long `kith pause` waits for writes under way: an answer that was lost is found out about when its lease has run out. */
+export const PAUSE_WAIT_MS = LEASE_MS + 30 * SECOND_MS
+
+/** A pause without an end that is older than this is told loudly: a clean-up takes a day or two, and is then forgotten. */
+export const PAUSE_FORGOTTEN_MS = 7 * DAY_MS
+
 /** How long settled writes and change-log entries are kept for `kith why`. */
 export const LOG_KEEP_MS = 400 * DAY_MS
 
@@ -116,3 +122,12 @@ export const CONFIG_DEPTH_MAX = 64
 export const SECRET_BYTES_MAX = 64 * 1024
 /** Filters within filters. */
 export const INCLUDE_DEPTH_MAX = 16
+
+/** A backup is a file of everything: one a day is worth its place on the disk, one a minute is not. */
+export const BACKUP_EVERY_MS = DAY_MS
+export const BACKUP_EVERY_MS_MIN = 10 * MINUTE_MS
+export const BACKUP_EVERY_MS_MAX = 31 * DAY_MS
+/** Two weeks of daily ones: long enough to find out late. */
+export const BACKUP_KEEP = 14
+/** Time until a backup that failed is tried again: a disk that is full is not emptied by asking. */
+export const BACKUP_RETRY_MS = 10 * MINUTE_MS

@@ -9,8 +9,10 @@ import { ConfigError, inReadingOrder, type Diagnostic } from './diagnostics.ts'
 import { BRAKES } from './limits.ts'
 import type { CheckMapping } from './mapping.ts'
 import { readSource } from './read.ts'
+import { readStandard } from './standard.ts'
 import {
   ApprovalWord,
+  Backup,
   BrakesFile,
   brakesOver,
   ConnectionName,
@@ -62,8 +64,10 @@ export async function loadConfig(
   const region = check.section(Region, ['region'])
   const approval = check.section(ApprovalWord, ['approval'])
   const server = raw['server'] === undefined ? null : check.section(Server, ['server'])
+  const scheduled = raw['backup'] === undefined ? null : check.section(Backup, ['backup'])
   const brakes = brakesOver(BRAKES, raw['brakes'] === undefined ? undefined : check.section(BrakesFile, ['brakes']))
 
+  const standard = readStandard(check, fields, names)
   const connections: ConnectionConfig[] = []
   for (const name of names) {
     const found = await loadConnection(name, { apps, baseDir, brakes, check, checkMapping, custom, env, fields })
@@ -72,10 +76,31 @@ export async function loadConfig(
   refuseTwins(connections, check)
 
   const errors = [...problems, ...check.errors]
-  if (errors.length > 0 || !top || !match || region === undefined || !approval || server === undefined)
+  if (
+    errors.length > 0 ||
+    !top ||
+    !match ||
+    region === undefined ||
+    !approval ||
+    server === undefined ||
+    scheduled === undefined
+  )
     throw new ConfigError(errors)
+  const backup = scheduled && { ...scheduled, folder: resolve(baseDir, scheduled.folder) }
   const policies = spread((written ?? {}) as { [field: string]: Policy | undefined }, fields)
-  const config: Config = { file: path, baseDir, connections, policies, custom, match, region, approval, server }
+  const config: Config = {
+    file: path,
+    baseDir,
+    connections,
+    policies,
+    custom,
+    standard,
+    match,
+    region,
+    approval,
+    backup,
+    server,
+  }
   return { config, warnings: inReadingOrder(check.warnings) }
 }
 

@@ -4,7 +4,19 @@ import type { BrakeLimits } from '../engine/core/brakes.ts'
 import { FIELD_TYPES, STANDARD_FIELDS, type FieldDef } from '../engine/core/catalogue.ts'
 import type { Policy } from '../engine/core/rules.ts'
 import { IncludeShape } from './include.ts'
-import { POLL_MS, POLL_MS_MAX, POLL_MS_MIN, ROLE_ADDRESSES, SERVER_HOST, SERVER_PORT, SHARED_FROM } from './limits.ts'
+import {
+  BACKUP_EVERY_MS,
+  BACKUP_EVERY_MS_MAX,
+  BACKUP_EVERY_MS_MIN,
+  BACKUP_KEEP,
+  POLL_MS,
+  POLL_MS_MAX,
+  POLL_MS_MIN,
+  ROLE_ADDRESSES,
+  SERVER_HOST,
+  SERVER_PORT,
+  SHARED_FROM,
+} from './limits.ts'
 import type { MatchConfig, ServerConfig } from './types.ts'
 import { duration, rate, share } from './values.ts'
 
@@ -162,11 +174,21 @@ export const Match = z
       .array(z.string().regex(/^[^@\s]+$/, { error: 'is written without the @ and what follows' }))
       .default([...ROLE_ADDRESSES])
       .describe('The parts before the @ of addresses that belong to a role; in place of the built-in list.'),
+    apart: z
+      .array(
+        z.tuple([z.string().min(1), z.string().min(1)], { error: 'is a pair: [ada@example.org, eva@example.org]' }),
+      )
+      .default([])
+      .describe(
+        'Pairs of addresses, numbers or external ids whose holders are different people, whatever else they share.',
+      ),
   })
-  .transform(({ rules, shared_from, role_addresses }): MatchConfig => ({
+  .transform(({ rules, shared_from, role_addresses, apart }): MatchConfig => ({
     rules: [...new Set(rules)].map((by) => ({ by })),
     sharedFrom: shared_from,
     roleAddresses: [...new Set(role_addresses.map((part) => part.toLowerCase()))].sort(),
+    // An approval given before there were any holds on.
+    ...(apart.length > 0 ? { apart } : {}),
   }))
 
 export const Region = z
@@ -210,6 +232,25 @@ function isPlain(text: string): boolean {
   return username === '' && password === '' && search === '' && hash === ''
 }
 
+/** Backups that `kith start` makes by itself. None, unless the section is there. */
+export const Backup = z
+  .strictObject({
+    every: duration({ min_ms: BACKUP_EVERY_MS_MIN, max_ms: BACKUP_EVERY_MS_MAX })
+      .default(BACKUP_EVERY_MS)
+      .describe('Time from one backup to the next, as 6h or 1d. One that was missed is made at the next start.'),
+    keep: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(BACKUP_KEEP)
+      .describe('How many are kept: the oldest goes when there is one more.'),
+    folder: z
+      .string()
+      .min(1)
+      .describe('Where they go, from the folder of this file: one folder for each kith.yaml, best on another disk.'),
+  })
+  .transform(({ every, keep, folder }) => ({ every_ms: every, keep, folder }))
+
 /** What stands at the top of the file, and what each is for. */
 export const TOP_LEVEL = {
   connections: 'The accounts to keep in agreement, each under a name of your own.',
@@ -218,7 +259,9 @@ export const TOP_LEVEL = {
   match: 'How records are found to be one person.',
   region: 'The country of phone numbers written without a country code.',
   approval: 'first: the first sync of a config waits for kith approve. always: every sync does. auto: none does.',
+  standard: 'What is asked of values and of new people, and what happens at the door to what does not meet it.',
   brakes: 'Limits for all connections that say nothing else.',
+  backup: 'Backups that kith start makes by itself. None where the section is not there.',
   server: "What kith start serves: the apps' webhooks, health and metrics. Nothing where the section is not there.",
 } as const
 
@@ -232,6 +275,8 @@ export const TopLevel = z.strictObject({
   match: z.unknown().optional(),
   region: z.unknown().optional(),
   approval: z.unknown().optional(),
+  standard: z.unknown().optional(),
   brakes: z.unknown().optional(),
+  backup: z.unknown().optional(),
   server: z.unknown().optional(),
 })

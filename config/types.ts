@@ -4,6 +4,7 @@ import type { Filter } from '../engine/core/include.ts'
 import type { Json } from '../engine/core/json.ts'
 import type { Direction } from '../engine/core/ports/lens.ts'
 import type { DeletePolicy, MatchRule, Policy } from '../engine/core/rules.ts'
+import type { StandardRule } from '../engine/core/standard.ts'
 import type { Rate } from './values.ts'
 
 /** kith.yaml, checked and with every default filled in. Plain data; only the connections' options may hold secrets. */
@@ -17,10 +18,14 @@ export interface Config {
   /** Only the fields that the file names; all others are `latest`. */
   readonly policies: { readonly [field: string]: Policy }
   readonly custom: readonly FieldDef[]
+  /** What is asked of values and of new people; what is asked of one field is in the order of the file. */
+  readonly standard: readonly StandardRule[]
   readonly match: MatchConfig
   /** ISO 3166 code of the country whose phone numbers are written without their country code; null where none is named. */
   readonly region: string | null
   readonly approval: Approval
+  /** null: no backup is made by itself. */
+  readonly backup: BackupConfig | null
   /** null: nothing is served. */
   readonly server: ServerConfig | null
 }
@@ -32,6 +37,15 @@ export interface ServerConfig {
   readonly port: number
   /** How the apps reach the server: `https://kith.example.org`, without a slash at its end. null: as it listens. */
   readonly publicUrl: string | null
+}
+
+/** Backups that `kith start` makes. */
+export interface BackupConfig {
+  readonly every_ms: number
+  /** How many are kept. */
+  readonly keep: number
+  /** Absolute. */
+  readonly folder: string
 }
 
 export interface ConnectionConfig {
@@ -69,4 +83,6 @@ export interface MatchConfig {
   readonly sharedFrom: number
   /** Lower-case parts before the @. */
   readonly roleAddresses: readonly string[]
+  /** Pairs of addresses, numbers or external ids whose holders are different people; left out where there are none. */
+  readonly apart?: readonly (readonly [string, string])[]
 }

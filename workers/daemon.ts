@@ -3,6 +3,7 @@ import { failureFrom } from '../engine/core/failure.ts'
 import type { AtWork } from '../engine/store/locks.ts'
 import { Ear, hearAnnounced, sweepInbox } from './announced.ts'
 import { applyChunk, PATIENT_ATTEMPTS } from './apply.ts'
+import { BackupClock } from './backup-clock.ts'
 import { deliver } from './deliver.ts'
 import type { Household } from './household.ts'
 import { pullConnection } from './pull.ts'
@@ -46,7 +47,7 @@ export class Daemon {
     const queues = await household.openQueues()
     const daemon = new Daemon(household, queues)
     const atWork = await household.enterWork(queues)
-    daemon.#leaveWork = atWork.leave
+    daemon.#leaveWork = () => atWork.leave()
     await daemon.#shareBudgets(atWork)
     await queues.work(
       {
@@ -70,6 +71,7 @@ export class Daemon {
       // Nobody is read more often than a sweep comes by.
       daemon.#sweepEvery(options.sweep_ms ?? Math.min(SWEEP_MS, ...daemon.#schedule.poll_ms.values()))
       await daemon.#watch()
+      daemon.#backUp()
     }
     return daemon
   }
@@ -93,13 +95,20 @@ export class Daemon {
   }
 
   /** Whoever comes or goes is noticed within seconds; until then the apps' own refusals are heeded. */
-  async #shareBudgets({ count }: AtWork): Promise<void> {
+  async #shareBudgets(atWork: AtWork): Promise<void> {
     const look = async (): Promise<void> => {
-      this.#household.sharers = await count()
+      this.#household.sharers = await atWork.count()
     }
     await look()
     const timer = setInterval(() => void look().catch(() => undefined), SHARERS_MS)
     this.#unwatch.push(() => Promise.resolve(clearInterval(timer)))
+  }
+
+  #backUp(): void {
+    const { backup } = this.#household.config
+    if (backup === null) return
+    const clock = new BackupClock(this.#household, backup, this.runtime.log, SWEEP_MS)
+    this.#unwatch.push(() => clock.stop())
   }
 
   async #watch(): Promise<void> {
