@@ -1,5 +1,4 @@
-import type { AppField } from '../engine/core/ports/connector.ts'
-import type { ConnectionRules } from '../engine/core/rules.ts'
+import { accountFields, type AccountField } from '../workers/account-fields.ts'
 import { checkHousehold } from '../workers/check.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
@@ -24,12 +23,6 @@ ${EXIT_CODES}`,
     .action((name: string, _options: object, command) => run(command, (context) => fields(context, name)))
 }
 
-interface FieldLine extends AppField {
-  readonly mapped: boolean
-  /** The canonical fields it stands for. */
-  readonly mapsTo: readonly string[]
-}
-
 async function fields(context: Context, name: string): Promise<number> {
   const { configFile, env, output, signal } = context
   const { connected, config } = await checkHousehold({ configFile, env }, signal, name)
@@ -42,7 +35,7 @@ async function fields(context: Context, name: string): Promise<number> {
     const message = item.failure ? failureSentence(name, item.failure) : `${name} does not answer`
     throw new OperatorError(message, 'See: kith check')
   }
-  const lines = linesOf(item.report.fields, item.rules)
+  const lines = accountFields(item.report.fields, item.rules)
   if (output.json) {
     await output.print({ connection: name, app: item.config.app, fields: lines })
     return EXIT.done
@@ -61,24 +54,9 @@ async function fields(context: Context, name: string): Promise<number> {
   return EXIT.done
 }
 
-function linesOf(listed: readonly AppField[], rules: ConnectionRules | null): FieldLine[] {
-  const names = new Set(listed.map(({ name }) => name))
-  // A mapping may name a part of a field that the app lists as a whole: `addresses.city`.
-  const fieldOf = (source: string): string => {
-    if (names.has(source) || !source.includes('.')) return source
-    return fieldOf(source.slice(0, source.lastIndexOf('.')))
-  }
-  const mapsTo = new Map<string, string[]>()
-  for (const [canonical, sources] of rules?.lens.sources ?? []) {
-    for (const name of new Set(sources.map(fieldOf))) mapsTo.set(name, [...(mapsTo.get(name) ?? []), canonical])
-  }
-  const read = new Set(rules?.lens.appFields.map(fieldOf))
-  return listed.map((field) => ({ ...field, mapped: read.has(field.name), mapsTo: mapsTo.get(field.name) ?? [] }))
-}
-
 const CHOICES = 6
 
-function choices({ options = [] }: FieldLine): string {
+function choices({ options = [] }: AccountField): string {
   const shown = options
     .slice(0, CHOICES)
     .map(({ value, label }) => (label === undefined || label === value ? value : `${value} (${label})`))

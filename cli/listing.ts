@@ -1,4 +1,5 @@
 import { fieldOf, type Cells } from '../engine/core/catalogue.ts'
+import { DUPLICATE } from '../engine/core/people.ts'
 import type { Json } from '../engine/core/json.ts'
 import type { Conflict, Intent, Link, Neighbourhood, Store } from '../engine/core/ports/store.ts'
 import { nameFromCells, personName, reasonInFull } from './words.ts'
@@ -19,6 +20,8 @@ export interface OperationLine {
     readonly after: Json
     readonly why: string
   }[]
+  /** For a merge: the record that stands. */
+  readonly into?: string
   /** For a delete. */
   readonly why?: string
   /** Why it waits, where it does. */
@@ -64,7 +67,8 @@ function operation(intent: Intent, hood: Names): Operation {
     name,
     ...(recordId === null ? {} : { record: recordId }),
     fields,
-    ...(op === 'delete' ? { why: hood.deletedIn(personId, connection) } : {}),
+    ...(intent.into === undefined ? {} : { into: intent.into }),
+    ...(op === 'delete' && intent.held !== DUPLICATE ? { why: hood.deletedIn(personId, connection) } : {}),
     ...(intent.held === undefined ? {} : { held: intent.held }),
   }
   return { intent, name, line }

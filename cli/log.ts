@@ -65,7 +65,9 @@ async function log({ output }: Context, household: Household, options: LogOption
   const title = titles(catalogueOf(config).fields)
   for (const entry of entries) {
     const values = `${showValue(entry.before)} → ${showValue(entry.after)}`
-    const became = output.dim(outcome(entry))
+    const source =
+      entry.act === null ? (entry.pass === null ? '' : `  ${entry.stamp.by}:${entry.pass}`) : `  act ${entry.act}`
+    const became = output.dim(`${outcome(entry)}${source}`)
     await output.say(
       `${clock(entry.heard_ms)}  ${entry.stamp.by}  ${nameOf(entry.personId)}: ${title(entry.cell)}  ${values}  ${became}`,
     )
@@ -75,7 +77,7 @@ async function log({ output }: Context, household: Household, options: LogOption
 
 /** An entry for scripts. */
 export function entryJson(entry: LogEntry): object {
-  const { id, personId, cell, before, after, stamp, recordId, kind, rule, heard_ms } = entry
+  const { id, personId, cell, before, after, stamp, recordId, kind, rule, heard_ms, act, pass } = entry
   return {
     id,
     person: personId,
@@ -88,6 +90,8 @@ export function entryJson(entry: LogEntry): object {
     heard: new Date(heard_ms).toISOString(),
     kind,
     rule,
+    act,
+    run: pass === null ? null : `${stamp.by}:${pass}`,
   }
 }
 
@@ -97,7 +101,9 @@ export function outcome({ kind, rule }: Pick<LogEntry, 'kind' | 'rule'>): string
     case 'applied':
       return 'stands'
     case 'lost':
-      return `lost (${rule})`
+      return rule === 'standard' ? 'held by the standard' : `lost (${rule})`
+    case 'repaired':
+      return 'repaired by the standard'
     case 'refused':
       return `refused (${rule})`
     case 'rewritten':

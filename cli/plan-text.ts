@@ -4,6 +4,7 @@ import { fieldOf, isElement } from '../engine/core/catalogue.ts'
 import { adviceFor } from '../engine/core/failure.ts'
 import type { Intent, IntentCell, Store } from '../engine/core/ports/store.ts'
 import type { BrakeHold } from '../workers/approve.ts'
+import type { PlanSummary } from '../workers/plan-summary.ts'
 import { holdLine } from './approve.ts'
 import type { AmbiguousLine, ConflictLine, Operation } from './listing.ts'
 import { parkedOf } from './listing.ts'
@@ -14,7 +15,7 @@ import { plain, reason, showValue, titles } from './words.ts'
 /** Records of one connection, and lines of each list, that a plan shows unless all are asked for. */
 const SHOWN_MAX = 20
 
-const SIGNS: { readonly [op in Intent['op']]: string } = { create: '+', update: '~', delete: '-' }
+const SIGNS: { readonly [op in Intent['op']]: string } = { create: '+', update: '~', delete: '-', merge: '>' }
 
 /** What was seen of one connection so far. */
 interface Group {
@@ -34,6 +35,33 @@ export class PlanText {
     this.#output = output
     this.#title = titles(fields)
     this.#shown_max = all ? Infinity : SHOWN_MAX
+  }
+
+  /**
+   * What is to be written where, field by field, before the list: where the config has changed since it was approved, or the
+   * list is too long to be read.
+   */
+  async summary({ count: number, configChanged, connections }: PlanSummary): Promise<void> {
+    const output = this.#output
+    if (number === 0 || (!configChanged && number <= SHOWN_MAX)) return
+    await output.say(
+      output.bold(
+        configChanged
+          ? 'The config is another than the one that was approved. With it:'
+          : `${count(number, 'write')} in all:`,
+      ),
+    )
+    for (const { connection, ops, fields } of connections) {
+      const sums = Object.entries(ops).map(([op, sum]) => `${sum.toLocaleString('en-GB')} to ${op}`)
+      await output.say(`  ${connection}: ${sums.join(', ')}`)
+      for (const { field, count: records, samples } of fields) {
+        const examples = samples.map(({ cell, change }) => difference(cell, change)).join('; ')
+        await output.say(
+          `    ${this.#title(field)} in ${count(records, 'record')}  ${output.dim(`such as ${examples}`)}`,
+        )
+      }
+    }
+    await output.say()
   }
 
   /** Grouped by connection, in which order they come. */
@@ -66,8 +94,11 @@ export class PlanText {
 
   async #operation({ intent, name, line }: Operation): Promise<void> {
     const output = this.#output
-    const colour = { create: output.green, update: output.yellow, delete: output.red }[intent.op]
-    const record = intent.recordId === null ? '' : output.dim(` (${plain(intent.recordId)})`)
+    const colour = { create: output.green, update: output.yellow, delete: output.red, merge: output.red }[intent.op]
+    const record =
+      intent.recordId === null
+        ? ''
+        : output.dim(` (${plain(intent.recordId)}${intent.into === undefined ? '' : ` into ${plain(intent.into)}`})`)
     const why = line.why === undefined ? '' : `  ${output.dim(line.why)}`
     const held = intent.held === undefined || intent.held === 'approval' ? '' : output.yellow(`  held: ${intent.held}`)
     await output.say(`  ${colour(SIGNS[intent.op])} ${name}${record}${why}${held}`)
@@ -90,7 +121,7 @@ export class PlanText {
         const who = candidates.map(({ id, name }) => (name === id ? id : `${name} (${id})`)).join(', ')
         return `${connection}  ${plain(record)}: ${why}${who === '' ? '' : `. May be: ${who}`}`
       },
-      'Give the record a name or an address of its own in its app, or merge the two there.',
+      'Decide with: kith review. Or give the record a name or an address of its own in its app.',
     )
   }
 
@@ -100,7 +131,7 @@ export class PlanText {
       lines,
       ({ name, field, connection, ours, theirs }) =>
         `${name}, ${this.#title(field)}: ${showValue(ours)}; ${connection} says ${showValue(theirs)}`,
-      'Write one of the two values into both apps.',
+      'Decide with: kith review. Or write one of the two values into both apps.',
     )
   }
 

@@ -2,6 +2,7 @@ import { catalogueOf } from '../workers/connect.ts'
 import { brakeHolds, prepareApproval } from '../workers/approve.ts'
 import { Daemon } from '../workers/daemon.ts'
 import { dryRun } from '../workers/dry-run.ts'
+import { summarisePlan } from '../workers/plan-summary.ts'
 import type { Household } from '../workers/household.ts'
 import { Meter } from '../workers/meter.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
@@ -66,7 +67,7 @@ async function show({ output }: Context, household: Household, all: boolean): Pr
   const held = waiting > 0 || brakes.length > 0
   const failed = failing(config, await store.connections())
   if (output.json) {
-    await output.raw('{\n  "operations": ')
+    await output.raw(`{\n  "summary": ${JSON.stringify(await summarisePlan(household))},\n  "operations": `)
     await printArray(output, lines(household))
     await output.raw(',\n  "ambiguous": ')
     await printArray(output, ambiguousOf(store))
@@ -75,6 +76,7 @@ async function show({ output }: Context, household: Household, all: boolean): Pr
     await output.raw(`,\n  "held": ${held}\n}\n`)
   } else {
     const text = new PlanText(output, catalogueOf(config).fields, all)
+    await text.summary(await summarisePlan(household))
     await text.operations(config, operationsOf(store))
     await text.ambiguous(ambiguousOf(store))
     await text.conflicts(conflictsOf(store))

@@ -1,4 +1,5 @@
 import type { Household } from '../workers/household.ts'
+import { DUPLICATE } from '../engine/core/people.ts'
 import { brakeHolds, isBrake } from '../workers/approve.ts'
 import type { Meter } from '../workers/meter.ts'
 import { conflictsOf, type ConflictLine } from './listing.ts'
@@ -39,7 +40,8 @@ export async function reportRun(
   if (output.json) await output.print({ ...more, ...report })
   else await output.say(runTable(rows))
   for (const line of conflicts) await output.say(conflictLine(line))
-  if (conflicts.length > 0) await output.say('Settle a conflict by writing one of the two values into both apps.')
+  if (conflicts.length > 0)
+    await output.say('Settle a conflict with kith review, or by writing one of the two values into both apps.')
   for (const { connection, reason, what, count: number } of brakes) {
     await output.say(
       output.yellow(`${connection}: ${count(number, what === 'deletions' ? 'deletion' : what)} held, ${reason}`),
@@ -76,6 +78,6 @@ export async function waitingForApproval({ store }: Household): Promise<number> 
   const counts = await store.counts()
   if ([...counts.values()].every((item) => item.held === 0)) return 0
   let waiting = 0
-  for await (const intent of store.intents({ state: 'held' })) if (!isBrake(intent.held)) waiting++
+  for await (const { held } of store.intents({ state: 'held' })) if (!isBrake(held) && held !== DUPLICATE) waiting++
   return waiting
 }

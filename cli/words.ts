@@ -1,5 +1,5 @@
 import type { Address, FieldDef } from '../engine/core/catalogue.ts'
-import { CONSENT_FIELDS, fieldOf, isElement } from '../engine/core/catalogue.ts'
+import { CONSENT_FIELDS, fieldOf, isElement, PERSON_FIELDS } from '../engine/core/catalogue.ts'
 import { isBlank, type Json, type JsonObject } from '../engine/core/json.ts'
 import { nameOf, valuesOf, type Person, type Rule } from '../engine/core/person.ts'
 import type { Cells } from '../engine/core/catalogue.ts'
@@ -29,6 +29,9 @@ function textOf(value: Json): string {
   if (typeof value === 'string') return value
   if (typeof value !== 'object' || value === null) return String(value)
   if (Array.isArray(value)) return value.map(textOf).join(', ')
+  const { into, connection, record } = value as JsonObject
+  if (typeof into === 'string') return `merged into ${into}`
+  if (typeof record === 'string') return `${String(connection)} ${record}`
   const { pobox, extended, street, locality, region, postcode, country } = value as JsonObject & Address
   const parts = [pobox, extended, street, locality, region, postcode, country].filter((part) => part !== undefined)
   return parts.length > 0 ? parts.join(', ') : JSON.stringify(value)
@@ -42,7 +45,7 @@ function shorten(text: string): string {
 
 /** What a field is called, by the title that the catalogue (or the config) gives it. */
 export function titles(fields: Iterable<FieldDef>): (cell: string) => string {
-  const known = new Map([...fields, ...CONSENT_FIELDS].map((field) => [field.name, field.title]))
+  const known = new Map([...fields, ...CONSENT_FIELDS, ...PERSON_FIELDS].map((field) => [field.name, field.title]))
   return (cell) => known.get(fieldOf(cell)) ?? fieldOf(cell)
 }
 
@@ -55,6 +58,7 @@ const REASONS: { readonly [rule in Rule]: (by: string) => string } = {
   fill: (by) => `filled from ${by}`,
   same: (by) => `as in ${by}`,
   consent: (by) => `the strictest that was told, by ${by}`,
+  standard: (by) => `spelled as the standard asks, said by ${by}`,
   act: (by) => `decided by ${by.replace(/^operator:/, '')}`,
 }
 

@@ -26,8 +26,8 @@ const NICKNAMES: { readonly [name: string]: string } = {
  * @param defaultRegion the ISO country code that numbers without a country prefix belong to
  */
 export function readings(defaultRegion: string | undefined): Readings {
-  const { phone } = phoneNormaliser(defaultRegion)
-  return { phone, date: (text) => readDate(text) ?? undefined, country: countryOf }
+  const numbers = phoneNormaliser(defaultRegion)
+  return { phone: (text) => numbers.phone(text), date: (text) => readDate(text) ?? undefined, country: countryOf }
 }
 
 let names: ReadonlyMap<string, string> | undefined

@@ -1,12 +1,14 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { PAUSE_FORGOTTEN_MS } from '../config/limits.ts'
 import type { Store } from '../engine/core/ports/store.ts'
+import { pauses } from '../workers/pause.ts'
 import type { Events } from '../workers/runtime.ts'
 import type { HookFate } from './hooks.ts'
 import type { Routes } from './server.ts'
 
 /** What the gauges are read from when they are asked for. */
 export interface Measured {
-  readonly store: Pick<Store, 'connections' | 'counts'>
+  readonly store: Pick<Store, 'connections' | 'counts' | 'keptCount'>
   /** The connections of the config: others in the store are not told. */
   readonly connections: readonly string[]
   /** What has been asked of each connection's app so far. */
@@ -148,6 +150,33 @@ export class Metrics {
           if (!connections.includes(connection)) continue
           failing.set({ connection }, failure === null ? 0 : 1)
           if (lastRead_ms !== null) this.set({ connection }, Math.max(0, now() - lastRead_ms) / 1000)
+        }
+      },
+    })
+    const overdue = new Gauge({
+      name: 'kith_pause_overdue',
+      help: '1 where a pause is past its end, or so old that it may have been forgotten',
+      labelNames: ['connection'],
+      registers,
+    })
+    const kept = new Gauge({
+      name: 'kith_pause_records',
+      help: 'Records changed in a paused app that wait for a decision',
+      labelNames: ['connection'],
+      registers,
+    })
+    new Gauge({
+      name: 'kith_pause_seconds',
+      help: 'How long a connection has been in a pause; 0 for none',
+      labelNames: ['connection'],
+      registers,
+      async collect() {
+        const news = new Map((await pauses({ store, now }, PAUSE_FORGOTTEN_MS)).map((one) => [one.connection, one]))
+        for (const connection of connections) {
+          const one = news.get(connection)
+          this.set({ connection }, one ? Math.max(0, now() - one.pause.at_ms) / 1000 : 0)
+          overdue.set({ connection }, one?.loud === true ? 1 : 0)
+          kept.set({ connection }, one?.kept ?? 0)
         }
       },
     })

@@ -15,6 +15,18 @@ export interface Wish {
   readonly about: JsonObject
 }
 
+/** What a decision may need besides. */
+export interface Performance {
+  /** The id of the act, where it takes more than one commit: it is recorded once. */
+  readonly id?: string
+  /** Why everything that it plans waits for an operator, whatever else is approved. */
+  readonly held?: string
+  /** What is committed with it besides what was decided: asked after the decision. */
+  readonly facts?: (act: Act) => Pick<Commit, 'erasure'>
+  /** Looks at what was planned, before it is committed. */
+  readonly planned?: (ws: Workspace) => void
+}
+
 /** It cannot be done, and nothing was; the sentence says why. */
 export class ActRefusedError extends Error {
   override readonly name = 'ActRefusedError'
@@ -35,18 +47,20 @@ export async function perform(
   load: () => Promise<Neighbourhood>,
   decide: (ws: Workspace, actor: Actor) => string | null,
   addresses: readonly string[] = [],
+  { id, held: waits, planned, facts }: Performance = {},
 ): Promise<{ act: Act; commit: Commit }> {
   const { store, rules } = runtime
   for (let attempt = 1; ; attempt++) {
-    const act: Act = { id: runtime.newId(), at_ms: runtime.now(), ...wish }
+    const act: Act = { id: id ?? runtime.newId(), at_ms: runtime.now(), ...wish }
     const hood = await load()
     const ws = new Workspace(hood, await consentsFor(runtime, hood, addresses))
     const refused = decide(ws, act)
     if (refused !== null) throw new ActRefusedError(refused)
-    const held = await approvalHold(runtime)
+    const held = waits ?? (await approvalHold(runtime))
     const terms = { now_ms: act.at_ms, newId: runtime.newId, held, heldFields: new Map<string, string>() }
     for (const personId of ws.touchedPeople) planPerson(ws, rules, personId, terms)
-    const commit: Commit = { ...ws.commit(), act }
+    planned?.(ws)
+    const commit: Commit = { ...ws.commit(), ...facts?.(act), act }
     if ((await store.commit(commit)).kind === 'committed') {
       runtime.events.planned(commit.intents ?? [])
       await wakeAfter(runtime, commit, false)
@@ -56,4 +70,11 @@ export async function perform(
       throw new ActRefusedError('the people are changing just now; try again')
     }
   }
+}
+
+/** Records that an operator let something go that was decided already: nothing else is written with it. */
+export async function record(runtime: Runtime, wish: Wish): Promise<Act> {
+  const act: Act = { id: runtime.newId(), at_ms: runtime.now(), ...wish }
+  await runtime.store.commit({ act })
+  return act
 }

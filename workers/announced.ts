@@ -2,9 +2,8 @@ import { COMMIT_ATTEMPTS_MAX, HOOK_SEEN_MS } from '../config/limits.ts'
 import { failureFrom } from '../engine/core/failure.ts'
 import type { AnnouncedRecord, Inbox } from '../engine/core/ports/inbox.ts'
 import type { Connector, ReadAnswer } from '../engine/core/ports/connector.ts'
-import type { Store } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
-import { applySightings } from './apply.ts'
+import { applySightings, keptMarksOf, versionsOf } from './apply.ts'
 import type { Runtime } from './runtime.ts'
 
 /**
@@ -25,7 +24,7 @@ export async function hearAnnounced(runtime: Runtime, inbox: Inbox, name: string
       const state = states.find((item) => item.name === name)
       // Before its first pass has come through, all of it is being read anyway.
       if (batch.length === 0 || !state?.scanned || state.mode === 'paused') return
-      await hearBatch(runtime, rules, connector, batch, signal)
+      await hearBatch(runtime, rules, connector, batch, state.pause?.since_ms != null, signal)
       await inbox.heard(name, batch)
       // Whatever was announced meanwhile has its own wake.
       full = batch.length === readBatch_max
@@ -43,16 +42,21 @@ async function hearBatch(
   rules: ConnectionRules,
   connector: Connector,
   batch: readonly AnnouncedRecord[],
+  paused: boolean,
   signal?: AbortSignal,
 ): Promise<void> {
   const { store, queue } = runtime
   const ids = batch.map(({ recordId }) => recordId)
   for (let attempt = 1; attempt <= COMMIT_ATTEMPTS_MAX; attempt++) {
     const known = await versionsOf(store, rules.name, ids)
+    const keptOver = paused ? await keptMarksOf(store, rules.name, ids) : undefined
     const answers = await connector.read(ids, signal)
     const told = answers.filter((answer) => isForUs(answer, known))
     if (answers.some(({ kind }) => kind === 'gone')) await queue.wakePull(rules.name)
-    const applied = await applySightings(runtime, rules, told, null, undefined, { readOver: known })
+    const applied = await applySightings(runtime, rules, told, null, undefined, {
+      readOver: known,
+      ...(keptOver ? { keptOver } : {}),
+    })
     if (applied !== 'early') return
   }
   throw new Error('announced records were changed by others too often while they were read; they are read again')
@@ -61,15 +65,6 @@ async function hearBatch(
 function isForUs(answer: ReadAnswer, known: ReadonlyMap<string, number>): boolean {
   if (answer.kind === 'gone') return false
   return answer.kind === 'record' || (known.get(answer.id) ?? 0) > 0
-}
-
-/** The version of each record's link; 0 where there is none. */
-async function versionsOf(store: Store, connection: string, ids: readonly string[]): Promise<Map<string, number>> {
-  const versions = new Map(ids.map((id) => [id, 0]))
-  for (const link of (await store.loadRecords(connection, ids)).links) {
-    if (link.connection === connection && versions.has(link.recordId)) versions.set(link.recordId, link.version)
-  }
-  return versions
 }
 
 /** Wakes those for whose announced records the wake was lost, and forgets what is too old to be of use. */

@@ -1,7 +1,8 @@
-import { decideApply, type Known } from '../engine/core/apply.ts'
+import { decideApply, type ApplyTerms, type Known } from '../engine/core/apply.ts'
 import { judgeDeletions, judgeFields, type BrakeCounts } from '../engine/core/brakes.ts'
 import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
-import type { Commit, CommitResult, FeedStep, Neighbourhood, Tally } from '../engine/core/ports/store.ts'
+import { decideKeep } from '../engine/core/keep.ts'
+import type { Commit, CommitResult, FeedStep, Kept, Neighbourhood, Tally, Store } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { consentsOf } from './consents.ts'
@@ -36,8 +37,8 @@ export async function applyChunk(
   if (!rules || !connector) return 'stale'
   const sightings = await withData(connector, chunk.sightings, signal)
   if (patient && servesOtherRevision(chunk, sightings)) return 'early'
-  const { sightings: _sightings, deletionsHeld, ...step } = chunk
-  return applySightings(runtime, rules, sightings, deletionsHeld, { ...step, now_ms: runtime.now() }, { turn })
+  const { sightings: _sightings, deletionsHeld, pause, ...step } = chunk
+  return applySightings(runtime, rules, sightings, deletionsHeld, { ...step, now_ms: runtime.now() }, { turn, pause })
 }
 
 /** What a decision waits for, or rests on. */
@@ -49,6 +50,16 @@ export interface Order {
    * older of two, and the answer is `early`: read again.
    */
   readonly readOver?: ReadonlyMap<string, number>
+  /** The same for what was kept of them in a pause. */
+  readonly keptOver?: ReadonlyMap<string, number>
+  /** The pause in which this was heard, or null for none; undefined: whatever the connection is in now. */
+  readonly pause?: string | null | undefined
+}
+
+/** The acknowledged pause of a connection: what is heard there is kept, and merged into nobody. */
+export async function pauseOf(store: Pick<Store, 'connections'>, connection: string): Promise<string | null> {
+  const state = (await store.connections()).find(({ name }) => name === connection)
+  return state?.pause?.since_ms == null ? null : state.pause.id
 }
 
 /**
@@ -61,28 +72,36 @@ export async function applySightings(
   sightings: readonly Known[],
   held: string | null,
   feed?: FeedStep,
-  { turn, readOver }: Order = {},
+  order: Order = {},
 ): Promise<Applied> {
   const { store } = runtime
+  const { turn, readOver, keptOver } = order
   const ids = [...new Set(sightings.flatMap(idsOf))]
   const records = sightings.flatMap((sighting) => (sighting.kind === 'record' ? [sighting.record] : []))
   const brakes = await fieldBrakes(runtime, connection)
   for (let attempt = 1; ; attempt++) {
+    const pause = order.pause === undefined ? await pauseOf(store, connection.name) : order.pause
     const hood = await store.loadRecords(connection.name, ids)
     if (readOver && movedOn(hood, connection.name, readOver, ids)) return 'early'
+    const kept = pause === null ? [] : await keptOf(store, connection.name, ids)
+    if (
+      keptOver &&
+      ids.some((id) => (kept.find(({ recordId }) => recordId === id)?.mark ?? 0) !== (keptOver.get(id) ?? 0))
+    )
+      return 'early'
     const consents = await consentsOf(runtime, hood, connection, records)
     const approval = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held: approval, deletionsHeld: held }
-    const decide = (heldFields: ReadonlyMap<string, string>): Workspace => {
-      const decided = new Workspace(hood, consents)
-      decideApply(decided, runtime.rules, connection, sightings, { ...terms, heldFields })
-      return decided
-    }
-    let ws = decide(brakes.heldFields)
-    // What is heard now counts too, or one chunk could change a field everywhere before its brake is looked at.
-    const heldFields = judgeFields(countedWith(brakes.counts, ws.commit().tallies ?? []), connection.brakes)
-    if ([...heldFields.keys()].some((field) => !brakes.heldFields.has(field))) ws = decide(heldFields)
-    const commit = { ...ws.commit(), ...(feed ? { feed } : {}) }
+    const decided =
+      pause === null
+        ? decideWithBrakes(brakes, connection, (heldFields) => {
+            const ws = new Workspace(hood, consents)
+            decideApply(ws, runtime.rules, connection, sightings, { ...terms, heldFields })
+            return ws
+          }).commit()
+        : keepAll(new Workspace(hood, consents), runtime, connection, sightings, kept, { ...terms, ...brakes })
+    // A pass ends with a pause; what is heard in between has to look.
+    const commit = { ...decided, ...(feed ? { feed } : { under: { connection: connection.name, pause } }) }
     await turn
     const result = await store.commit(commit)
     if (result.kind !== 'lost' || attempt >= runtime.limits.mergeAttempts_max) {
@@ -90,6 +109,46 @@ export async function applySightings(
       return conclude(runtime, connection, commit, result, held, feed)
     }
   }
+}
+
+function keepAll(
+  ws: Workspace,
+  { rules }: Runtime,
+  connection: ConnectionRules,
+  sightings: readonly Known[],
+  kept: readonly Kept[],
+  terms: ApplyTerms,
+): Commit {
+  const decided = decideKeep(ws, rules, connection, sightings, kept, terms)
+  return { ...ws.commit(), ...decided }
+}
+
+/** Decides, and once more where what is decided trips a brake: one chunk could change a field everywhere before it is looked at. */
+export function decideWithBrakes(
+  brakes: FieldBrakes,
+  connection: ConnectionRules,
+  decide: (heldFields: ReadonlyMap<string, string>) => Workspace,
+): Workspace {
+  const ws = decide(brakes.heldFields)
+  const heldFields = judgeFields(countedWith(brakes.counts, ws.commit().tallies ?? []), connection.brakes)
+  return [...heldFields.keys()].some((field) => !brakes.heldFields.has(field)) ? decide(heldFields) : ws
+}
+
+/** The marks of what is kept of records in a pause; see {@link Order.keptOver}. */
+export async function keptMarksOf(
+  store: Pick<Store, 'kept'>,
+  connection: string,
+  ids: readonly string[],
+): Promise<Map<string, number>> {
+  const marks = new Map<string, number>()
+  for await (const { recordId, mark } of store.kept(connection, ids)) marks.set(recordId, mark)
+  return marks
+}
+
+async function keptOf(store: Store, connection: string, ids: readonly string[]): Promise<Kept[]> {
+  const kept: Kept[] = []
+  if (ids.length > 0) for await (const one of store.kept(connection, ids)) kept.push(one)
+  return kept
 }
 
 function movedOn(
@@ -101,6 +160,19 @@ function movedOn(
   const here = links.filter((link) => link.connection === connection)
   const versions = new Map(here.map((link) => [link.recordId, link.version]))
   return ids.some((id) => readOver.has(id) && readOver.get(id) !== (versions.get(id) ?? 0))
+}
+
+/** The version of each record's link, 0 where there is none: for {@link Order.readOver}. */
+export async function versionsOf(
+  store: Store,
+  connection: string,
+  ids: readonly string[],
+): Promise<Map<string, number>> {
+  const versions = new Map(ids.map((id) => [id, 0]))
+  for (const link of (await store.loadRecords(connection, ids)).links) {
+    if (link.connection === connection && versions.has(link.recordId)) versions.set(link.recordId, link.version)
+  }
+  return versions
 }
 
 function tell(runtime: Runtime, connection: string, sightings: readonly Known[], commit: Commit): void {
@@ -167,11 +239,13 @@ function idsOf(sighting: Known): string[] {
   return sighting.kind === 'merged' ? [sighting.id, sighting.into] : [sighting.id]
 }
 
+export interface FieldBrakes {
+  readonly counts: BrakeCounts
+  readonly heldFields: ReadonlyMap<string, string>
+}
+
 /** Fields that were changed from a connection in too many records. */
-async function fieldBrakes(
-  runtime: Runtime,
-  { name, brakes }: ConnectionRules,
-): Promise<{ counts: BrakeCounts; heldFields: ReadonlyMap<string, string> }> {
+export async function fieldBrakes(runtime: Runtime, { name, brakes }: ConnectionRules): Promise<FieldBrakes> {
   const counts = await runtime.store.brakeCounts(name, runtime.now() - brakes.window_ms)
   return { counts, heldFields: judgeFields(counts, brakes) }
 }
@@ -184,7 +258,7 @@ export async function deletionsHeld(runtime: Runtime, name: string, heard: numbe
   return judgeDeletions(heard, counts, rules.brakes)
 }
 
-function countedWith(counts: BrakeCounts, tallies: readonly Tally[]): BrakeCounts {
+export function countedWith(counts: BrakeCounts, tallies: readonly Tally[]): BrakeCounts {
   const tallied = { ...counts.tallied }
   for (const { what, count } of tallies) tallied[what] = (tallied[what] ?? 0) + count
   return { ...counts, tallied }

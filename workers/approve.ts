@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { believeDeletion } from '../engine/core/apply.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Intent, Link } from '../engine/core/ports/store.ts'
+import { STANDARD_HOLD } from '../engine/core/standard.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
 import type { Household } from './household.ts'
@@ -81,8 +82,9 @@ export async function brakeHolds({ store }: Pick<Household, 'store'>, connection
   return [...found.values()]
 }
 
+/** Whether a write waits for a brake, or for the data standard: either way an operator lets it go. */
 export function isBrake(held: string | undefined): boolean {
-  return held !== undefined && held.startsWith('brake:')
+  return held !== undefined && (held.startsWith('brake:') || held.startsWith(STANDARD_HOLD))
 }
 
 /**

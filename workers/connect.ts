@@ -3,12 +3,15 @@ import { pacerClock } from '../connectors/clock.ts'
 import { createPacer } from '../connectors/pacer.ts'
 import { Catalogue } from '../engine/core/catalogue.ts'
 import { failureFrom, type Failure } from '../engine/core/failure.ts'
+import { keyFor } from '../engine/core/identity.ts'
 import type { AppField, ConnectionReport, Connector } from '../engine/core/ports/connector.ts'
 import type { ConnectionRules, Policy, Rules } from '../engine/core/rules.ts'
 import type { Config, ConnectionConfig } from '../config/types.ts'
+import { Standard } from '../engine/core/standard.ts'
 import { compileLens, type MappingProblem } from '../mappings/compile.ts'
 import { mappingFor } from '../mappings/defaults.ts'
 import { phoneNormaliser } from '../mappings/normalise.ts'
+import { readings } from '../mappings/readings.ts'
 import { mappingSchema } from '../mappings/schema.ts'
 
 /** One connection, opened: what its app says of itself, and what its mapping makes of that. */
@@ -56,6 +59,18 @@ export async function connect(
   return { config, connector, report, failure, problems, rules }
 }
 
+/** The same without trying it out, with the fields that the account had when it last answered. */
+export function remember(
+  app: App,
+  config: ConnectionConfig,
+  catalogue: Catalogue,
+  context: ConnectContext,
+  fields: readonly AppField[],
+): Connected {
+  const connector = app.connect(config.options, paced(config, context))
+  return { config, connector, report: null, failure: null, ...rulesFor(config, connector, catalogue, fields) }
+}
+
 /** Requests that may be under way at once where a rate is set. */
 const CONCURRENT_MAX = 8
 
@@ -72,7 +87,8 @@ function paced({ rate }: ConnectionConfig, context: ConnectContext): ConnectCont
   return { ...context, pacer }
 }
 
-function rulesFor(
+/** What a connection's config comes to, for the fields that its account has. */
+export function rulesFor(
   config: ConnectionConfig,
   connector: Connector,
   catalogue: Catalogue,
@@ -91,6 +107,7 @@ function rulesFor(
     canDelete: capabilities.delete,
     canArchive: capabilities.archive,
     canMerge: capabilities.merge === true,
+    canErase: capabilities.erase === true,
     requires: capabilities.requires ?? [],
     deletes: config.deletes,
     include: config.include,
@@ -111,6 +128,13 @@ export function rulesOf(config: Config, catalogue: Catalogue, connected: readonl
       rules: config.match.rules,
       sharedFrom: config.match.sharedFrom,
       roleAddresses: new Set(config.match.roleAddresses),
+      apart: (config.match.apart ?? []).map(([a, b]) => [keyFor(a, catalogue), keyFor(b, catalogue)] as const),
     },
+    ...standardOf(config),
   }
+}
+
+/** Nothing, where the config asks for nothing: then nothing is looked at. */
+export function standardOf({ standard, region }: Pick<Config, 'standard' | 'region'>): { standard?: Standard } {
+  return standard.length > 0 ? { standard: new Standard(standard, readings(region ?? undefined)) } : {}
 }

@@ -47,14 +47,15 @@ export interface ConsentWish {
 export async function actOnConsent(runtime: Runtime, key: string, wish: ConsentWish): Promise<Consent> {
   const { store } = runtime
   const { by, why, state, optIn_ms } = wish
+  let people: string[] = []
   await perform(
     runtime,
     { by, why, kind: 'consent', about: { channel: channelOf(key), state } },
     async () => {
-      const people = (await store.keyHolders([key])).flatMap(({ personId }) => personId ?? [])
-      return store.loadPeople([...new Set(people)])
+      people = [...new Set((await store.keyHolders([key])).flatMap(({ personId }) => personId ?? []))]
+      return store.loadPeople(people)
     },
-    (ws, actor) => setConsent(ws, key, { state, optIn_ms, note: why }, actor),
+    (ws, actor) => setConsent(ws, key, { state, optIn_ms, note: why }, actor, people),
     [key],
   )
   const [entry] = await store.consents([key])

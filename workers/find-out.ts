@@ -32,6 +32,8 @@ async function findOutOne(
   signal?: AbortSignal,
 ): Promise<Answer> {
   if (intent.op === 'create' && connector.capabilities.createKey === 'id') return { kind: 'not-written' }
+  // That the record is not to be seen does not tell whether it is gone for good: it is asked for once more, which does no harm.
+  if (intent.op === 'delete' && intent.erase && connector.capabilities.erase) return { kind: 'not-written' }
   try {
     if (intent.op === 'delete') return await isDeleted(connector, intent, signal)
     if (intent.op === 'merge') return await isMerged(connector, intent, signal)

@@ -14,12 +14,13 @@ import type { Inbox } from '../engine/core/ports/inbox.ts'
 import type { Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
 import { openDatabase, type Database } from '../engine/store/embedded/database.ts'
-import { enterWork } from '../engine/store/locks.ts'
+import { enterWork, type AtWork } from '../engine/store/locks.ts'
 import { openInbox } from '../engine/store/inbox.ts'
 import { openStore } from '../engine/store/postgres.ts'
 import { checkMapping } from '../mappings/compile.ts'
 import { mappingSchema } from '../mappings/schema.ts'
-import { catalogueOf, connect, rulesOf, type Connected } from './connect.ts'
+import { writeCertificate } from './certificates.ts'
+import { catalogueOf, connect, remember, rulesOf, type Connected } from './connect.ts'
 import { Queues } from './queues.ts'
 import { SignIns } from './sign-ins.ts'
 import type { Events, Log, Queue, Runtime } from './runtime.ts'
@@ -32,6 +33,8 @@ export interface HouseholdOptions {
   readonly events?: Events
   /** The apps that a config can name; tests and the demo may bring others. */
   readonly apps?: ReadonlyMap<string, App>
+  /** The config is only tried on what is known: nothing of it is noted down. */
+  readonly looksOnly?: boolean
 }
 
 const NO_EVENTS: Events = { read() {}, applied() {}, planned() {}, settled() {} }
@@ -57,6 +60,8 @@ export class Household {
   readonly databaseUrl: string
   readonly fingerprint: string
   readonly signIns: SignIns
+  /** How many processes are at work on these data at present: rate budgets are divided among them. */
+  sharers = 1
   readonly #database: Database
   readonly #options: HouseholdOptions
   #connected: Connected[] = []
@@ -72,7 +77,7 @@ export class Household {
     try {
       const store = await openStore(database.url)
       const wanted = config.connections.map(({ name, app, mode }) => ({ name, app, mode }))
-      await store.ensureConnections(wanted)
+      if (options.looksOnly !== true) await store.ensureConnections(wanted)
       return new Household(options, config, warnings, database, store)
     } catch (error) {
       await database.close()
@@ -98,6 +103,11 @@ export class Household {
     this.signIns = new SignIns(database.url, config, options.env)
   }
 
+  /** The folder of the certificates of erasures. */
+  get certificates(): string {
+    return join(this.#options.env['KITH_DATA'] ?? join(this.config.baseDir, '.kith'), 'erasures')
+  }
+
   get connected(): readonly Connected[] {
     return this.#connected
   }
@@ -112,8 +122,8 @@ export class Household {
     const opened = await Promise.all(
       wanted.map(async (config) => {
         const { app, context } = this.appOf(config)
-        const remembered = fieldsSchema.safeParse(await this.store.getFact(fieldsFact(config.name))).data ?? null
-        const connected = await connect(app, config, catalogue, context, remembered as AppField[] | null, signal)
+        const remembered = await this.remembered(config.name)
+        const connected = await connect(app, config, catalogue, context, remembered, signal)
         if (connected.report)
           await this.store.setFact(fieldsFact(config.name), connected.report.fields as unknown as Json)
         await this.store.saveConnection(config.name, { mode: config.mode, failure: connected.failure })
@@ -130,11 +140,46 @@ export class Household {
     return opened
   }
 
+  /**
+   * The connections as this config maps them, by the fields that the accounts had when they last answered; only an account that
+   * never has is asked. Notes nothing down.
+   */
+  async compile(signal?: AbortSignal): Promise<readonly Connected[]> {
+    const catalogue = catalogueOf(this.config)
+    const opened = await Promise.all(
+      this.config.connections.map(async (config) => {
+        const { app, context } = this.appOf(config)
+        const fields = fieldsSchema.safeParse(await this.store.getFact(fieldsFact(config.name))).data
+        return fields
+          ? remember(app, config, catalogue, context, fields as AppField[])
+          : connect(app, config, catalogue, context, null, signal)
+      }),
+    )
+    await Promise.all(this.#connected.map((item) => item.connector.close()))
+    this.#connected = opened
+    return opened
+  }
+
+  /** The fields that a connection's account had when it last answered; null where it never has. */
+  async remembered(name: string): Promise<readonly AppField[] | null> {
+    const fields = fieldsSchema.safeParse(await this.store.getFact(fieldsFact(name))).data ?? null
+    return fields as AppField[] | null
+  }
+
   /** The app of a connection, and what it is handed besides its options. */
   appOf(config: ConnectionConfig): { readonly app: App; readonly context: ConnectContext } {
     const app = (this.#options.apps ?? registry).get(config.app) as App
     const signIn = this.signIns.of(app, config)
-    return { app, context: { connection: config.name, baseDir: this.config.baseDir, now: Date.now, ...signIn } }
+    return {
+      app,
+      context: {
+        connection: config.name,
+        baseDir: this.config.baseDir,
+        now: Date.now,
+        sharers: () => this.sharers,
+        ...signIn,
+      },
+    }
   }
 
   /**
@@ -143,7 +188,7 @@ export class Household {
    * Jobs that look under way are emptied out with the rest of the queue: each would keep its like from running until its
    * lock runs out, and nothing is lost with them (I13).
    */
-  async enterWork(queues: Queues): Promise<() => Promise<void>> {
+  async enterWork(queues: Queues): Promise<AtWork> {
     return enterWork(this.databaseUrl, async () => {
       await queues.obliterate()
       const certain = this.#connected.filter(({ connector }) => connector.capabilities.createKey === 'id')
@@ -192,6 +237,7 @@ export class Household {
       fingerprint: this.fingerprint,
       log: this.#options.log,
       events: this.#options.events ?? NO_EVENTS,
+      keepCertificate: (certificate) => writeCertificate(this.certificates, certificate),
       limits: { chunk_max: CHUNK_MAX, lease_ms: LEASE_MS, mergeAttempts_max: COMMIT_ATTEMPTS_MAX },
     }
   }

@@ -12,15 +12,20 @@ import type { Chunk, Runtime } from './runtime.ts'
  */
 export async function pullConnection(runtime: Runtime, name: string, signal?: AbortSignal): Promise<void> {
   const { store } = runtime
-  const state = (await store.connections()).find((item) => item.name === name)
+  const look = async () => (await store.connections()).find((item) => item.name === name)
+  const before = await look()
   const connector = runtime.connectors.get(name)
   const rules = runtime.rules.connections.get(name)
-  if (!state || !connector || !rules || state.mode === 'paused') return
+  if (!before || !connector || !rules || before.mode === 'paused') return
   const readWith = rules.lens.appFields.join('\n')
-  // A mapping that reads other fields than before has to see every record once more, known revision or not.
-  const anew = state.readWith !== null && state.readWith !== readWith
   try {
-    const pass = new Pass(runtime, name, await store.startPass(name), readWith, anew)
+    const number = await store.startPass(name)
+    // Only now: a pause that begins or ends from here on ends this pass.
+    const state = (await look()) ?? before
+    const pause = state.pause?.since_ms == null ? null : state.pause.id
+    // A mapping that reads other fields than before has to see every record once more, known revision or not.
+    const anew = state.readWith !== null && state.readWith !== readWith
+    const pass = new Pass(runtime, name, number, readWith, anew, pause)
     await readPass(runtime, connector, pass, anew ? null : state.cursor, signal)
     if (state.failure) await store.saveConnection(name, { failure: null })
     if (state.held !== null && (await store.counts()).get(name)?.missing === 0)
@@ -49,16 +54,13 @@ async function readPass(
       for (const sighting of page.sightings) inventory.seen.add(idOf(sighting))
       inventory.complete = page.inventory.complete
     }
-    await pass.add(
-      pass.anew ? page.sightings : await withoutEchoes(runtime, pass.connection, page.sightings),
-      page.cursor,
-    )
+    await pass.add(pass.anew ? page.sightings : await withoutEchoes(runtime, pass, page.sightings), page.cursor)
   }
   if (inventory && !inventory.complete) {
     throw new FailureError({ kind: 'transient', message: 'The app did not list its records to the end.' })
   }
   if (inventory) {
-    const missing = await confirmMissing(runtime, connector, pass.connection, inventory.seen, signal)
+    const missing = await confirmMissing(runtime, connector, pass, inventory.seen, signal)
     await pass.add(missing, undefined)
     // A record that is not listed and can be read: one of the two answers lags behind, so everything is listed again.
     if (missing.some((sighting) => sighting.kind === 'record')) pass.forgetCursor()
@@ -72,14 +74,21 @@ function idOf(sighting: Sighting): string {
   return sighting.kind === 'record' ? sighting.record.id : sighting.id
 }
 
-/** Leaves out records whose revision is the one we know: nothing changed there. */
+/** Leaves out records whose revision is the one we know: nothing changed there. In a pause we know what is kept, too. */
 async function withoutEchoes(
   runtime: Runtime,
-  connection: string,
+  { connection, pause }: Pass,
   sightings: readonly Sighting[],
 ): Promise<Sighting[]> {
   if (sightings.length === 0) return []
-  const known = await runtime.store.known(connection, sightings.map(idOf))
+  const ids = sightings.map(idOf)
+  const known = new Map(await runtime.store.known(connection, ids))
+  if (pause !== null) {
+    for await (const { recordId, record, end } of runtime.store.kept(connection, ids)) {
+      const { broken = false } = known.get(recordId) ?? {}
+      known.set(recordId, { rev: record?.rev ?? null, state: end ? 'gone' : 'linked', broken })
+    }
+  }
   const news = sightings.filter((sighting) => {
     const entry = known.get(idOf(sighting))
     if (sighting.kind === 'gone') return entry !== undefined && entry.state !== 'gone'
@@ -96,12 +105,19 @@ async function withoutEchoes(
 async function confirmMissing(
   runtime: Runtime,
   connector: Connector,
-  connection: string,
+  { connection, pause }: Pass,
   seen: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<Sighting[]> {
-  const missing: string[] = []
-  for await (const ids of runtime.store.knownIds(connection)) missing.push(...ids.filter((id) => !seen.has(id)))
+  const unseen = new Set<string>()
+  for await (const ids of runtime.store.knownIds(connection)) for (const id of ids) if (!seen.has(id)) unseen.add(id)
+  if (pause !== null) {
+    for await (const { recordId, end } of runtime.store.kept(connection)) {
+      if (end) unseen.delete(recordId)
+      else if (!seen.has(recordId)) unseen.add(recordId)
+    }
+  }
+  const missing = [...unseen]
   const answers: ReadAnswer[] = []
   for (let start = 0; start < missing.length; start += connector.capabilities.readBatch_max) {
     answers.push(...(await connector.read(missing.slice(start, start + connector.capabilities.readBatch_max), signal)))
@@ -114,6 +130,8 @@ class Pass {
   readonly connection: string
   /** Everything is heard once more. */
   readonly anew: boolean
+  /** The pause in which it was begun; what it hears is kept. */
+  readonly pause: string | null
   readonly #runtime: Runtime
   readonly #number: number
   readonly #readWith: string
@@ -126,8 +144,16 @@ class Pass {
   #gone = 0
   #deletionsHeld: string | null = null
 
-  constructor(runtime: Runtime, connection: string, number: number, readWith: string, anew: boolean) {
+  constructor(
+    runtime: Runtime,
+    connection: string,
+    number: number,
+    readWith: string,
+    anew: boolean,
+    pause: string | null,
+  ) {
     this.#runtime = runtime
+    this.pause = pause
     this.connection = connection
     this.anew = anew
     this.#held = anew
@@ -150,7 +176,8 @@ class Pass {
   /** Looks at the brake for all deletions of the pass together, before the first of them is believed. */
   async #judgeDeletions(sightings: readonly Sighting[]): Promise<void> {
     const gone = sightings.filter((sighting) => sighting.kind === 'gone').length
-    if (gone === 0) return
+    // In a pause nothing is believed yet.
+    if (gone === 0 || this.pause !== null) return
     this.#gone += gone
     this.#deletionsHeld = await deletionsHeld(this.#runtime, this.connection, this.#gone)
   }
@@ -166,7 +193,7 @@ class Pass {
 
   /** The last chunk carries the cursor even where the last pages brought nothing new. */
   async end(): Promise<void> {
-    const { connection } = this
+    const { connection, pause } = this
     const cursor = this.#cursor === undefined ? {} : { cursor: this.#cursor }
     const step = {
       connection,
@@ -178,11 +205,11 @@ class Pass {
     }
     if (this.#newest) {
       const { sightings, deletionsHeld } = this.#newest
-      const chunk = { ...step, sightings, deletionsHeld }
+      const chunk = { ...step, sightings, deletionsHeld, pause }
       return this.#chunks > 1 ? this.#runtime.queue.apply(chunk) : this.#applyHere(chunk)
     }
     // Nothing to decide, so nothing to queue, unless chunks of this pass are on their way.
-    if (this.#chunks > 1) return this.#runtime.queue.apply({ ...step, sightings: [], deletionsHeld: null })
+    if (this.#chunks > 1) return this.#runtime.queue.apply({ ...step, sightings: [], deletionsHeld: null, pause })
     await this.#runtime.store.commit({ feed: { ...step, now_ms: this.#runtime.now() } })
   }
 
@@ -195,8 +222,8 @@ class Pass {
   /** Sends the newest chunk, now that it is known not to be the last one. */
   async #flush(): Promise<void> {
     if (!this.#newest) return
-    const { connection } = this
-    const chunk = this.#newest
+    const { connection, pause } = this
+    const chunk = { ...this.#newest, pause }
     this.#newest = null
     await this.#runtime.queue.apply({ connection, pass: this.#number, chunk: ++this.#chunks, last: false, ...chunk })
   }

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import { Apartness, personSubject, recordSubject } from '../engine/core/apart.ts'
 import { fieldOf, type CellKey, type Cells } from '../engine/core/catalogue.ts'
 import { likeness, PROBABLE, type Evidence } from '../engine/core/duplicates.ts'
+import { areApart, keysOf } from '../engine/core/identity.ts'
 import type { Json } from '../engine/core/json.ts'
 import { DUPLICATE, SECOND_RECORD, standing } from '../engine/core/people.ts'
 import { nameOf, valuesOf, type Person } from '../engine/core/person.ts'
 import type { Conflict, Intent, Link, LikelyPair, Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
+import { faultOf, STANDARD_HOLD } from '../engine/core/standard.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { brakeHolds, isBrake } from './approve.ts'
 import { withStanding } from './standing.ts'
@@ -20,8 +22,10 @@ import { withStanding } from './standing.ts'
  * - `delete`     a delete that a brake holds
  * - `deletions`  deletions heard from a connection and not believed
  * - `flip`       a field that goes back and forth between two values
+ * - `incomplete` somebody new who lacks what the data standard requires
  */
-export type ReviewKind = 'conflict' | 'match' | 'second' | 'duplicate' | 'ending' | 'delete' | 'deletions' | 'flip'
+export type ReviewKind =
+  'conflict' | 'match' | 'second' | 'duplicate' | 'ending' | 'delete' | 'deletions' | 'flip' | 'incomplete'
 
 export const REVIEW_KINDS: readonly ReviewKind[] = [
   'conflict',
@@ -32,6 +36,7 @@ export const REVIEW_KINDS: readonly ReviewKind[] = [
   'delete',
   'deletions',
   'flip',
+  'incomplete',
 ]
 
 export interface ReviewPerson {
@@ -93,7 +98,7 @@ export async function* reviewItems(at: Inspection, filter: ReviewFilter = {}): A
   const sources: (() => AsyncIterable<ReviewItem>)[] = [
     ...(wants('conflict') ? [() => conflictItems(at)] : []),
     ...(wants('match', 'second') ? [() => recordItems(at, filter.connection)] : []),
-    ...(wants('ending', 'delete', 'flip') ? [() => heldItems(at, filter.connection)] : []),
+    ...(wants('ending', 'delete', 'flip', 'incomplete') ? [() => heldItems(at, filter.connection)] : []),
     ...(wants('deletions') ? [() => deletionItems(at)] : []),
     ...(wants('duplicate') && filter.connection === undefined ? [() => duplicateItems(at)] : []),
   ]
@@ -110,7 +115,7 @@ export async function findItems(at: Inspection, id: string, filter: ReviewFilter
   return found
 }
 
-async function* conflictItems({ store }: Inspection): AsyncIterable<ReviewItem> {
+async function* conflictItems({ store, rules }: Inspection): AsyncIterable<ReviewItem> {
   for await (const conflicts of batches<Conflict>(store.conflicts())) {
     const people = await peopleOf(
       store,
@@ -120,12 +125,15 @@ async function* conflictItems({ store }: Inspection): AsyncIterable<ReviewItem> 
       const person = people.get(personId)
       const field = fieldOf(cell)
       const current = person?.cells[cell]
+      const held = rules.standard?.door(connection).holds(cell, theirs)
       yield {
         id: idOf('conflict', personId, cell, connection),
         kind: 'conflict',
-        cause: `${connection} says something else about ${field} than stands, and ${field} is decided by hand`,
+        cause: held
+          ? `what ${connection} says about ${field} ${faultOf(held)}, and the standard holds such values`
+          : `${connection} says something else about ${field} than stands, and ${field} is decided by hand`,
         choices: ['ours', 'theirs', 'value'],
-        like: `conflict ${connection} ${field}`,
+        like: `conflict ${connection} ${field}${held ? ` ${held.id}` : ''}`,
         connection,
         recordId,
         people: [named(personId, person)],
@@ -184,9 +192,11 @@ async function* heldItems({ store, rules }: Inspection, connection?: string): As
       const item =
         intent.held === DUPLICATE
           ? endingItem(ws, intent)
-          : intent.op === 'delete'
-            ? deleteItem(ws, intent)
-            : flipItem(ws, rules, intent)
+          : intent.held?.startsWith(STANDARD_HOLD)
+            ? incompleteItem(ws, intent)
+            : intent.op === 'delete'
+              ? deleteItem(ws, intent)
+              : flipItem(ws, rules, intent)
       if (item) yield item
     }
   }
@@ -220,6 +230,20 @@ function deleteItem(ws: Workspace, intent: Intent): ReviewItem {
     like: `delete ${connection}`,
     connection,
     ...(recordId === null ? {} : { recordId }),
+    people: [named(personId, ws.person(personId))],
+    intent,
+  }
+}
+
+function incompleteItem(ws: Workspace, intent: Intent): ReviewItem {
+  const { connection, personId, held = '' } = intent
+  return {
+    id: idOf('incomplete', connection, personId),
+    kind: 'incomplete',
+    cause: `somebody new waits to be created there; ${held}`,
+    choices: ['approve'],
+    like: `incomplete ${connection} ${held}`,
+    connection,
     people: [named(personId, ws.person(personId))],
     intent,
   }
@@ -293,6 +317,8 @@ async function weigh(
   return pairs.flatMap(({ a, b }) => {
     const [one, other] = [people.get(a), people.get(b)]
     if (!one || !other || apart.between(subjects(a), subjects(b))) return []
+    if (areApart(rules.match, keysOf(valuesOf(one), rules.catalogue), keysOf(valuesOf(other), rules.catalogue)))
+      return []
     const { score, evidence } = likeness(valuesOf(one), valuesOf(other), rules.catalogue, rules.match)
     if (score < PROBABLE) return []
     const told = evidence.filter(({ weight }) => weight > 0).map(({ text }) => text)

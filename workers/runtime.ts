@@ -1,3 +1,4 @@
+import type { Certificate } from '../engine/core/erasure.ts'
 import type { Failure } from '../engine/core/failure.ts'
 import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
 import type { Json } from '../engine/core/json.ts'
@@ -18,6 +19,8 @@ export interface Chunk {
   readonly readWith?: string
   /** The brake's sentence, where the deletions of the pass are too many to be believed. */
   readonly deletionsHeld: string | null
+  /** The pause in which the pass was begun, or null for none. No pass outlives the beginning or the end of one. */
+  readonly pause?: string | null
 }
 
 /**
@@ -47,6 +50,8 @@ export interface Runtime {
   readonly log: Log
   readonly events: Events
   readonly limits: WorkLimits
+  /** Writes a copy of an erasure's certificate where people find it; the store has it in any case. */
+  readonly keepCertificate?: (certificate: Certificate) => Promise<unknown>
 }
 
 /** What a process is told of its own work as it happens: for counters, progress bars and the demo's ticker. */

@@ -1,13 +1,15 @@
 import { MATCH_ROUND_MAX } from '../config/limits.ts'
 import { Apartness, recordSubject } from '../engine/core/apart.ts'
+import { keysToLookUp } from '../engine/core/erasure.ts'
 import { FailureError } from '../engine/core/failure.ts'
 import { judgeFields } from '../engine/core/brakes.ts'
-import { decideMatch } from '../engine/core/match.ts'
+import { decideMatch, type MatchTerms } from '../engine/core/match.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
 import { Workspace } from '../engine/core/workspace.ts'
-import { applySightings, deletionsHeld, wakeAfter } from './apply.ts'
+import { applySightings, deletionsHeld, keptMarksOf, versionsOf, wakeAfter } from './apply.ts'
 import { consentsFor } from './consents.ts'
+import { tendErasures } from './erasures.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
 import { withStanding } from './standing.ts'
 
@@ -17,9 +19,11 @@ import { withStanding } from './standing.ts'
  */
 export async function settleHousehold(runtime: Runtime, signal?: AbortSignal): Promise<void> {
   await rereadRecords(runtime, signal)
-  if (!(await everyoneHeard(runtime))) return
-  await matchStaged(runtime, signal)
-  await planUnplanned(runtime, signal)
+  if (await everyoneHeard(runtime)) {
+    await matchStaged(runtime, signal)
+    await planUnplanned(runtime, signal)
+  }
+  await tendErasures(runtime)
 }
 
 /**
@@ -46,9 +50,15 @@ async function rereadRecords(runtime: Runtime, signal?: AbortSignal): Promise<vo
     const max = connector.capabilities.readBatch_max
     try {
       for (let start = 0; start < ids.length; start += max) {
-        const answers = await connector.read(ids.slice(start, start + max), signal)
+        const batch = ids.slice(start, start + max)
+        // What the feed tells meanwhile is newer than what is read here.
+        const readOver = await versionsOf(store, name, batch)
+        const keptOver = await keptMarksOf(store, name, batch)
+        const answers = await connector.read(batch, signal)
         const gone = answers.filter((answer) => answer.kind === 'gone').length
-        await applySightings(runtime, rules, answers, await deletionsHeld(runtime, name, gone))
+        const held = await deletionsHeld(runtime, name, gone)
+        const applied = await applySightings(runtime, rules, answers, held, undefined, { readOver, keptOver })
+        if (applied === 'early') await runtime.queue.wakeSettle()
       }
     } catch (error) {
       if (!(error instanceof FailureError)) throw error
@@ -78,20 +88,31 @@ async function matchRound(runtime: Runtime, links: readonly Link[], round: numbe
   const holders = await store.keyHolders(keys)
   const people = [...new Set(holders.map((holder) => holder.personId).filter((id) => id !== null))]
   const hood = await withStanding(store, await store.loadPeople(people))
-  const records = links.map((link) => recordSubject(link.connection, link.recordId))
   const ws = new Workspace({ ...hood, links: [...hood.links, ...links] })
-  decideMatch(ws, runtime.rules, links, holders, {
-    now_ms: runtime.now(),
-    newId: runtime.newId,
-    creating: await connectionsCreating(runtime),
-    apart: new Apartness(await store.apart(records)),
-  })
+  decideMatch(ws, runtime.rules, links, holders, await matchTerms(runtime, links))
   const commit = { ...ws.commit(), matchRound: round }
   if ((await store.commit(commit)).kind !== 'committed') return false
   // Nothing new was heard; what the records said when they were heard is now their people's.
   const byConnection = Map.groupBy(commit.changes ?? [], (change) => change.stamp.by)
   for (const [connection, changes] of byConnection) runtime.events.applied(connection, 0, 0, changes)
   return true
+}
+
+/** What is known that matching these records goes by. */
+export async function matchTerms(runtime: Runtime, links: readonly Link[]): Promise<MatchTerms> {
+  const { store } = runtime
+  const records = links.map((link) => recordSubject(link.connection, link.recordId))
+  const lookUp = links.flatMap((link) => {
+    const lens = runtime.rules.connections.get(link.connection)?.lens
+    return lens ? keysToLookUp(link, lens.get(link.fields)) : []
+  })
+  return {
+    now_ms: runtime.now(),
+    newId: runtime.newId,
+    creating: await connectionsCreating(runtime),
+    apart: new Apartness(await store.apart(records)),
+    barred: await store.barred(lookUp),
+  }
 }
 
 async function connectionsCreating(runtime: Runtime): Promise<Set<string>> {

@@ -123,6 +123,10 @@ export class SimulatedAudience {
     return this.#options.now()
   }
 
+  archived(): SimulatedMember[] {
+    return [...this.#all.values()].filter(({ status }) => status === 'archived')
+  }
+
   /** Those that people see in the audience. */
   live(): SimulatedMember[] {
     return [...this.#all.values()].filter(({ status }) => status !== 'archived')

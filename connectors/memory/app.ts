@@ -140,6 +140,11 @@ export class MemoryApp {
     return tomb && this.#survivor(tomb)
   }
 
+  /** The records that a human could take back. */
+  archived(): string[] {
+    return [...this.#tombs].flatMap(([id, tomb]) => (tomb.archived ? [id] : []))
+  }
+
   /** Takes an archived record back. */
   restore(id: string): void {
     const tomb = this.#tombs.get(id)

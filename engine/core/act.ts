@@ -1,8 +1,9 @@
-import type { CellKey } from './catalogue.ts'
+import { personSubject, recordSubject } from './apart.ts'
+import { PERSON_RECORD, type CellKey } from './catalogue.ts'
 import { hearRecord, withoutFailure } from './hear.ts'
 import type { Json, JsonObject } from './json.ts'
 import { recordOf, revive } from './match.ts'
-import { absorbPerson } from './people.ts'
+import { absorbPerson, standing } from './people.ts'
 import type { Cell, Person } from './person.ts'
 import type { Conflict, Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
@@ -105,10 +106,14 @@ export function linkRecord(
   if (rival && rival.state !== 'gone') return `the person already has the record ${rival.recordId} there`
   const person = ws.person(personId)
   if (person?.state === 'merged') return 'the person was merged into another'
+  if (person?.state === 'erased') return 'the person is being erased'
   if (!person) ws.savePerson({ id: personId, version: 0, cells: {}, state: 'live' } satisfies Person)
   revive(ws, personId)
   const linked: Link = { ...withoutFailure(link), personId, state: 'linked' }
   ws.saveLink(linked)
+  const origin = { personId, recordId, now_ms: actor.at_ms }
+  const came = { connection: connection.name, record: recordId }
+  ws.log(changeOf(origin, PERSON_RECORD, null, came, actStamp(actor, undefined), 'applied', 'act'))
   hearRecord(ws, rules, connection, linked, recordOf(link), actor.at_ms, true)
   ws.withdraw(personId, connection.name)
   ws.markUnplanned(personId)
@@ -117,13 +122,85 @@ export function linkRecord(
 
 /**
  * Two people are one: values and links of the loser become the winner's. Where both have a record in one connection, the
- * loser's waits as a second record of the same person.
+ * loser's is a second record of the same person: it is to be merged or deleted there, once an operator has said yes to that.
  */
 export function mergePeople(ws: Workspace, loserId: string, winnerId: string, actor: Actor): string | null {
   const [loser, winner] = [ws.person(loserId), ws.person(winnerId)]
   if (!loser || !winner || loserId === winnerId) return 'name two different people'
   if (loser.state === 'merged' || winner.state === 'merged') return 'one of the two was merged already'
-  absorbPerson(ws, loserId, winnerId, actor.at_ms)
+  if (loser.state === 'erased' || winner.state === 'erased') return 'one of the two is being erased'
+  absorbPerson(ws, loserId, winnerId, { at: actor.at_ms, by: `operator:${actor.by}` }, 'fold')
   ws.markUnplanned(winnerId)
+  return null
+}
+
+/**
+ * A record that waits is a second one of a person: what it says becomes the person's, and the record is to go away.
+ *
+ * @param newId the id of the person that the record is for a moment, whose history it keeps
+ */
+export function foldRecord(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  recordId: string,
+  personId: string,
+  newId: string,
+  actor: Actor,
+): string | null {
+  const main = ws.linkIn(personId, connection.name)
+  if (main?.state !== 'linked') return 'the person has no other record there: link it'
+  return linkRecord(ws, rules, connection, recordId, newId, actor) ?? mergePeople(ws, newId, personId, actor)
+}
+
+/** A record that waits is none of the people that it may be: it is matched anew without them, now and ever after. */
+export function tellApart(ws: Workspace, connection: ConnectionRules, recordId: string): string | null {
+  const link = ws.link(connection.name, recordId)
+  if (!link || link.state !== 'ambiguous') return 'the record does not wait for a decision any more'
+  const record = recordSubject(connection.name, recordId)
+  for (const personId of link.candidates ?? []) ws.keepApart(record, personSubject(personId))
+  ws.saveLink({ ...withoutFailure(link), state: 'staged' })
+  return null
+}
+
+/** A second record that was to go away is somebody's own after all: it is matched anew, without the one it was taken for. */
+export function unfold(ws: Workspace, connection: ConnectionRules, recordId: string): string | null {
+  const link = ws.link(connection.name, recordId)
+  if (!link || link.state !== 'second' || link.personId === null) return 'the record is no second one any more'
+  if (ws.sending(link.personId, connection.name)) return 'it is going away just now'
+  const winner = standing(ws, link.candidates?.[0] ?? '')
+  if (winner) ws.keepApart(recordSubject(connection.name, recordId), personSubject(winner.id))
+  ws.withdraw(link.personId, connection.name)
+  ws.saveLink({ ...withoutFailure(link), personId: null, state: 'staged' })
+  return null
+}
+
+/** The value that stands is the one, and its going back and forth is over: the brake that held it lets go. */
+export function settleCell(
+  ws: Workspace,
+  rules: Rules,
+  personId: string,
+  cell: CellKey,
+  value: Json,
+  actor: Actor,
+): void {
+  const person = ws.person(personId)
+  const current = person?.cells[cell]
+  if (!person || !current || !rules.catalogue.equal(cell, current.value, value)) {
+    return setCells(ws, rules, personId, { [cell]: value }, actor)
+  }
+  const settled: Cell = { value: current.value, stamp: actStamp(actor, current), rule: 'act' }
+  ws.savePerson({ ...person, cells: { ...person.cells, [cell]: settled } })
+  // The brake holds the write that is open; the plan made now takes its place.
+  for (const name of rules.connections.keys()) {
+    if (ws.openIntent(personId, name)?.held?.startsWith('brake:')) ws.withdraw(personId, name)
+  }
+}
+
+/** Somebody who was to be deleted everywhere is to stay where they are. */
+export function keepPerson(ws: Workspace, personId: string): string | null {
+  const person = ws.person(personId)
+  if (person?.state !== 'deleted' && person?.state !== 'archived') return 'the person is not to be deleted any more'
+  ws.savePerson({ ...person, state: 'live' })
   return null
 }

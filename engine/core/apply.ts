@@ -1,5 +1,7 @@
+import { PERSON_RECORD, PERSON_STATE } from './catalogue.ts'
 import { mapped, sameFields } from './diff.ts'
-import { hearRecord, withoutFailure } from './hear.ts'
+import { sightErased } from './erasure.ts'
+import { hearRecord, saidBy, withoutFailure } from './hear.ts'
 import { hearConsents } from './hear-consent.ts'
 import { keysOf } from './identity.ts'
 import { absorbPerson } from './people.ts'
@@ -7,7 +9,7 @@ import { planPerson, type PlanTerms } from './plan.ts'
 import type { AppRecord, Sighting } from './ports/connector.ts'
 import type { Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
-import type { Workspace } from './workspace.ts'
+import { changeOf, type Workspace } from './workspace.ts'
 
 /** A sighting whose data is at hand. */
 export type Known = Exclude<Sighting, { kind: 'hint' }>
@@ -56,7 +58,19 @@ function sightRecord(
   now_ms: number,
 ): void {
   const link = ws.link(connection.name, record.id)
+  if (link?.state === 'gone' && !link.recheck) {
+    // Back again; or a page that was read before it went. That is not believed before the record itself was asked for.
+    ws.saveLink({ ...link, recheck: true })
+    return
+  }
   if (!link || link.personId === null) return stage(ws, rules, connection, link, record, now_ms)
+  if (ws.person(link.personId)?.state === 'erased') {
+    hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
+    return sightErased(ws, link, record.rev)
+  }
+  if (link.state === 'second' && !ws.sending(link.personId, connection.name)) {
+    return sightSecond(ws, rules, connection, link, record, now_ms)
+  }
   if (ws.sending(link.personId, connection.name)) {
     // What is heard while our own write is under way may be its echo, or half of it: it is read again afterwards.
     if (!link.recheck) ws.saveLink({ ...link, recheck: true })
@@ -72,9 +86,39 @@ function sightRecord(
     const person = ws.person(link.personId)
     if (person && person.state !== 'live' && person.state !== 'merged') ws.savePerson({ ...person, state: 'live' })
     else ws.touch(link.personId)
+    // It comes back to somebody who has another record there by now: two, and an operator decides.
+    const rival = ws.linkIn(link.personId, connection.name)
+    if (rival && rival.recordId !== link.recordId && rival.state === 'linked') {
+      return stage(ws, rules, connection, { ...link, personId: null, state: 'staged' }, record, now_ms)
+    }
   }
   hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
   hearRecord(ws, rules, connection, link, record, now_ms)
+}
+
+/**
+ * A second record that waits to go away. Somebody has worked on it since the operator looked: nobody's work is thrown away
+ * with it, so it is matched anew, and the operator asked again.
+ */
+function sightSecond(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  link: Link,
+  record: AppRecord,
+  now_ms: number,
+): void {
+  const personId = link.personId as string
+  const fields = mapped(connection.lens, record.fields)
+  if (!sameFields(connection.lens, link.fields, fields)) {
+    ws.withdraw(personId, connection.name)
+    return stage(ws, rules, connection, { ...link, personId: null, state: 'staged' }, record, now_ms)
+  }
+  hearConsents(ws, connection, link, record, fields, now_ms)
+  if (link.rev === record.rev && !link.recheck && !link.failure) return
+  const { failure: _failure, ...clean } = link
+  ws.saveLink({ ...clean, rev: record.rev, recheck: false })
+  ws.touch(personId)
 }
 
 /** A record that belongs to nobody yet waits to be matched; one that an operator is asked about waits on, unless it changed. */
@@ -88,7 +132,7 @@ function stage(
 ): void {
   const fields = mapped(connection.lens, record.fields)
   hearConsents(ws, connection, link, record, fields, now_ms)
-  const keys = keysOf(connection.lens.get(fields), rules.catalogue)
+  const keys = keysOf(saidBy(rules, connection, fields), rules.catalogue)
   if (link?.state === 'ambiguous' && sameFields(connection.lens, link.fields, fields)) {
     if (link.rev !== record.rev || link.recheck) ws.saveLink({ ...link, rev: record.rev, recheck: false })
     return
@@ -102,6 +146,8 @@ function stage(
     rewrites: {},
     version: 0,
     ...clean,
+    // Known as an erased person's: it is looked at more strictly when it is matched.
+    ...(link?.state === 'erased' && link.reason !== undefined ? { reason: link.reason } : {}),
     state: 'staged',
     fields,
     keys,
@@ -121,6 +167,12 @@ function sightDeletion(ws: Workspace, connection: ConnectionRules, id: string, t
   }
   if (link.personId === null) {
     ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [] })
+    return
+  }
+  if (link.state === 'second') {
+    // One record less of somebody who has another one there: that means nothing elsewhere.
+    ws.saveLink({ ...withoutFailure(link), state: 'gone', personId: null, keys: [], recheck: false })
+    ws.withdraw(link.personId, connection.name)
     return
   }
   if (ws.sending(link.personId, connection.name)?.op === 'delete') {
@@ -155,13 +207,26 @@ export function believeDeletion(ws: Workspace, connection: ConnectionRules, link
         ? 'archived'
         : person.state
   ws.savePerson({ ...person, state })
+  if (already) return
+  const origin = { personId, recordId: link.recordId, now_ms }
+  const stamp = { at: now_ms, by: connection.name }
+  const record = { connection: connection.name, record: link.recordId }
+  if (state !== person.state) ws.log(changeOf(origin, PERSON_STATE, person.state, state, stamp, 'applied', 'edit'))
+  else if (connection.deletes === 'unlink')
+    ws.log(changeOf(origin, PERSON_RECORD, record, null, stamp, 'applied', 'edit'))
 }
 
 /** One record was merged into another inside the app: whoever was linked to the loser is linked to the winner. */
 function sightMerge(ws: Workspace, connection: ConnectionRules, id: string, into: string, now_ms: number): void {
   const loser = ws.link(connection.name, id)
-  if (!loser || loser.state === 'gone' || id === into) return
+  if (!loser || id === into) return
+  if (loser.state === 'gone') {
+    if (loser.recheck) ws.saveLink({ ...loser, recheck: false })
+    return
+  }
   const winner = ws.link(connection.name, into)
+  const isErased = (link: Link | undefined): boolean => ws.person(link?.personId ?? '')?.state === 'erased'
+  if (isErased(loser) || isErased(winner)) return sightErasedMerge(ws, connection, loser, winner, into)
   ws.saveLink({
     ...withoutFailure(loser),
     state: 'gone',
@@ -171,6 +236,20 @@ function sightMerge(ws: Workspace, connection: ConnectionRules, id: string, into
     reason: `merged into ${into}`,
   })
   if (loser.personId === null) return
+  if (loser.state === 'second') {
+    // What it went into is another record of the same person, or becomes one by a sighting of its own.
+    ws.withdraw(loser.personId, connection.name)
+    if (winner && winner.state === 'linked') ws.saveLink({ ...winner, recheck: true })
+    return
+  }
+  if (winner?.state === 'second') {
+    // A human has merged the two the other way round: the second record is the one that stands.
+    if (winner.personId !== null) ws.withdraw(winner.personId, connection.name)
+    const { candidates: _candidates, reason: _reason, ...rest } = winner
+    ws.saveLink({ ...rest, state: 'linked', personId: loser.personId, recheck: true })
+    ws.touch(loser.personId)
+    return
+  }
   if (!winner || winner.personId === null) {
     // The winner is new to us: it takes over the loser's person and shadow, and what it says otherwise is heard as edits.
     ws.saveLink({
@@ -184,8 +263,49 @@ function sightMerge(ws: Workspace, connection: ConnectionRules, id: string, into
     ws.touch(loser.personId)
     return
   }
-  if (winner.personId !== loser.personId) absorbPerson(ws, loser.personId, winner.personId, now_ms)
+  if (winner.personId !== loser.personId) {
+    absorbPerson(ws, loser.personId, winner.personId, { at: now_ms, by: connection.name })
+  }
   ws.saveLink({ ...(ws.link(connection.name, into) as Link), recheck: true })
+}
+
+/**
+ * Records were merged in an app while one of the two is being erased. What the human has put together is not taken for the
+ * erased person's: the record that stands is looked at for itself, and goes on only if it is another's.
+ */
+function sightErasedMerge(
+  ws: Workspace,
+  connection: ConnectionRules,
+  loser: Link,
+  winner: Link | undefined,
+  into: string,
+): void {
+  const personId = ws.person(loser.personId ?? '')?.state === 'erased' ? loser.personId : null
+  const end = { state: 'gone', personId, keys: [], recheck: false, reason: `merged into ${into}` } as const
+  if (loser.personId !== null) {
+    ws.withdraw(loser.personId, connection.name)
+    ws.touch(loser.personId)
+  }
+  ws.saveLink({ ...withoutFailure(loser), ...end })
+  if (winner) ws.saveLink({ ...winner, recheck: true })
+  else ws.saveLink(unreadLink(connection.name, into))
+}
+
+/** A record that is known by its id only, and is read next. */
+function unreadLink(connection: string, recordId: string): Link {
+  return {
+    connection,
+    recordId,
+    personId: null,
+    state: 'unreadable',
+    fields: {},
+    rev: null,
+    base_ms: {},
+    rewrites: {},
+    keys: [],
+    recheck: true,
+    version: 0,
+  }
 }
 
 function sightBroken(ws: Workspace, connection: ConnectionRules, sighting: Extract<Known, { kind: 'broken' }>): void {
@@ -208,7 +328,7 @@ function sightBroken(ws: Workspace, connection: ConnectionRules, sighting: Extra
     })
     return
   }
-  const state = link.personId !== null ? 'linked' : 'unreadable'
+  const state = link.state === 'second' ? 'second' : link.personId !== null ? 'linked' : 'unreadable'
   const told = link.rev === rev && link.state === state && link.failure?.message === failure.message
   if (told && !link.recheck) return
   ws.saveLink({ ...link, state, rev, failure, recheck: false })

@@ -83,6 +83,17 @@ export const CONSENT_FIELDS: readonly FieldDef[] = [
   scalar('consent.phone', 'text', 'Consent to calls and texts'),
 ]
 
+/**
+ * Not cells either: names for the log's entries about the person as a whole, whose values are a state or (of a merge) a
+ * {@link MergedState}, and a record that came to the person or went (`{connection, record}`). See undo.ts.
+ */
+export const PERSON_STATE = 'person.state'
+export const PERSON_RECORD = 'person.record'
+export const PERSON_FIELDS: readonly FieldDef[] = [
+  scalar(PERSON_STATE, 'text', 'Person'),
+  scalar(PERSON_RECORD, 'text', 'Record'),
+]
+
 /** Normal forms that need a library, handed in so that the core stays pure. */
 export interface Normalisers {
   /** E.164 where the number can be read, else its digits. */
@@ -104,7 +115,7 @@ export class Catalogue {
   constructor(normalisers: Normalisers, custom: readonly FieldDef[] = []) {
     this.#normalisers = normalisers
     this.#mappable = [...STANDARD_FIELDS, ...custom]
-    this.#fields = new Map([...this.#mappable, ...CONSENT_FIELDS].map((field) => [field.name, field]))
+    this.#fields = new Map([...this.#mappable, ...CONSENT_FIELDS, ...PERSON_FIELDS].map((field) => [field.name, field]))
   }
 
   /** The fields that a mapping can name. */

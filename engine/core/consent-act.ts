@@ -1,11 +1,12 @@
 import type { Actor } from './act.ts'
-import { hearConsent, isRestrictive, type ConsentState } from './consent.ts'
-import type { Workspace } from './workspace.ts'
+import { channelOf, consentCell, hearConsent, isRestrictive, type ConsentState } from './consent.ts'
+import { changeOf, type Workspace } from './workspace.ts'
 
 /**
  * An operator's word on an address. The rules are the same as for an app's: a stricter state stands, a looser one only with
  * the person's own opt-in from after the restriction.
  *
+ * @param holders the people in whose history it is told
  * @returns why it cannot be done, or null
  */
 export function setConsent(
@@ -13,6 +14,7 @@ export function setConsent(
   key: string,
   wish: { readonly state: ConsentState; readonly optIn_ms: number | null; readonly note: string },
   actor: Actor,
+  holders: readonly string[] = [],
 ): string | null {
   const entry = ws.consent(key)
   if (entry?.state === wish.state && (wish.optIn_ms ?? 0) <= (entry.optIn_ms ?? 0)) return `it is ${wish.state} already`
@@ -26,6 +28,11 @@ export function setConsent(
   })
   if (heard?.state === wish.state) {
     ws.saveConsent(heard)
+    const cell = consentCell(channelOf(key))
+    for (const personId of holders) {
+      const origin = { personId, recordId: null, now_ms: actor.at_ms }
+      ws.log(changeOf(origin, cell, entry?.state ?? null, heard.state, heard.stamp, 'applied', 'consent'))
+    }
     return null
   }
   if (entry && isRestrictive(entry.state) && !isRestrictive(wish.state)) {

@@ -1,9 +1,10 @@
-import { fieldOf, type Catalogue, type CellKey } from './catalogue.ts'
+import { fieldOf, type Catalogue, type CellKey, type Cells } from './catalogue.ts'
 import { sameJson, type Json, type JsonObject } from './json.ts'
 import type { Heard } from './merge.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Lens } from './ports/lens.ts'
 import type { Link } from './ports/store.ts'
+import type { Door } from './standard.ts'
 import { stampOf } from './stamp.ts'
 
 /** The stamp time of the value behind a cell of a shadow; undefined where there was none. */
@@ -33,6 +34,9 @@ export interface Diff {
 /**
  * What differs between a record and its shadow, cell by cell, both read through today's lens: a change is never what differs
  * between two apps. Without a shadow (a record heard for the first time) all that it says is new, and its blanks say nothing.
+ *
+ * @param door the data standard, where there is one: what is repaired there counts as repaired, in the record and in the shadow, so
+ *   that a new standard never looks like a user's edit
  */
 export function diffRecord(
   lens: Lens,
@@ -41,9 +45,14 @@ export function diffRecord(
   record: Pick<AppRecord, 'fields' | 'modified_ms' | 'fieldTimes_ms'>,
   connection: string,
   now_ms: number,
+  door?: Door,
 ): Diff {
-  const now = lens.get(record.fields)
-  const before = link ? lens.get(link.fields) : {}
+  const read = (fields: JsonObject): Cells => {
+    const cells = lens.get(fields)
+    return door ? door.repaired(cells, catalogue).cells : cells
+  }
+  const now = read(record.fields)
+  const before = link ? read(link.fields) : {}
   const heard: Heard[] = []
   const blanks: Heard[] = []
   const said = new Set(Object.keys(now).map(fieldOf))

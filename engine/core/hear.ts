@@ -1,4 +1,4 @@
-import { fieldOf, type CellKey } from './catalogue.ts'
+import { fieldOf, type CellKey, type Cells } from './catalogue.ts'
 import { diffRecord, mapped, sameFields } from './diff.ts'
 import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
 import { keysOf } from './identity.ts'
@@ -7,6 +7,8 @@ import { valuesOf, type Cell, type Person } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
+import type { Door } from './standard.ts'
+import { stampOf } from './stamp.ts'
 import { changeOf, type ChangeOrigin, type Workspace } from './workspace.ts'
 
 /**
@@ -27,7 +29,8 @@ export function hearRecord(
   const personId = link.personId as string
   const person = ws.person(personId) as Person
   const fields = mapped(lens, record.fields)
-  const { heard, blanks } = diffRecord(lens, catalogue, first ? null : link, record, connection.name, now_ms)
+  const door = rules.standard?.door(connection.name)
+  const { heard, blanks } = diffRecord(lens, catalogue, first ? null : link, record, connection.name, now_ms, door)
   const origin: ChangeOrigin = { personId, recordId: record.id, now_ms }
   const base_ms: { [cell: CellKey]: number } = first ? {} : { ...link.base_ms }
   const cells: { [cell: CellKey]: Cell } = {}
@@ -38,7 +41,7 @@ export function hearRecord(
     if (image.has(fieldOf(item.cell))) continue
     base_ms[item.cell] = item.stamp.at
     if (lens.fields.get(fieldOf(item.cell))?.direction === 'out') continue
-    const cell = hearCell(ws, rules, connection, person, item, origin)
+    const cell = hearCell(ws, rules, connection, person, item, origin, door)
     if (!cell) continue
     cells[item.cell] = cell
     if (!first) changedFields.add(fieldOf(item.cell))
@@ -48,8 +51,9 @@ export function hearRecord(
     const ours = person.cells[item.cell]?.value ?? null
     if (ours !== null) ws.log(changeOf(origin, item.cell, ours, null, item.stamp, 'refused', 'edit'))
   }
+  const repaired = door ? tellRepairs(ws, rules, connection, door, first ? null : link, record, heard, origin) : 0
   // Whatever was said, also what was refused or lost: the plan has to see whether the app must be corrected.
-  if (heard.length + blanks.length > 0 || link.recheck) ws.touch(personId)
+  if (heard.length + blanks.length + repaired > 0 || link.recheck) ws.touch(personId)
   // Nobody planned here while the record was to be read again: the plan that is made now must be of the person as it is now.
   if (link.recheck) ws.rely(personId)
   for (const field of changedFields) ws.tally(connection.name, `field:${field}`, now_ms)
@@ -67,7 +71,7 @@ export function hearRecord(
     rev: record.rev,
     base_ms: first ? compact(base_ms) : base_ms,
     rewrites: keepRewrites(link.rewrites, fields),
-    keys: keysOf(lens.get(fields), catalogue),
+    keys: keysOf(saidBy(rules, connection, fields), catalogue),
     recheck: false,
     ...(record.modified_ms === undefined ? {} : { modified_ms: record.modified_ms }),
   }
@@ -92,32 +96,73 @@ function says(person: Person, field: string): boolean {
   return Object.entries(person.cells).some(([cell, { value }]) => value !== null && fieldOf(cell) === field)
 }
 
+/** What a record says, as it counts: repaired by the data standard where there is one. */
+export function saidBy(rules: Rules, { lens, name }: ConnectionRules, fields: JsonObject): Cells {
+  const cells = lens.get(fields)
+  return rules.standard ? rules.standard.door(name).repaired(cells, rules.catalogue).cells : cells
+}
+
+/** What a human typed and the standard has repaired is kept in the log (I3); what the shadow said already was told then. */
+function tellRepairs(
+  ws: Workspace,
+  rules: Rules,
+  { lens, name }: ConnectionRules,
+  door: Door,
+  link: Link | null,
+  record: AppRecord,
+  heard: readonly Heard[],
+  origin: ChangeOrigin,
+): number {
+  const { catalogue } = rules
+  const { repairs } = door.repaired(lens.get(record.fields), catalogue)
+  if (repairs.length === 0) return 0
+  const known = link ? lens.get(link.fields) : {}
+  const news = repairs.filter(
+    ({ from, before }) => lens.fields.get(fieldOf(from))?.direction !== 'out' && !sameJson(known[from], before),
+  )
+  for (const { to, before, after } of news) {
+    const stamp =
+      heard.find(({ cell }) => cell === to)?.stamp ?? stampOf(name, origin.now_ms, record.modified_ms, undefined)
+    ws.log(changeOf(origin, to, before, after, stamp, 'repaired', 'standard'))
+    ws.tally(name, 'standard:fix', origin.now_ms)
+  }
+  return news.length
+}
+
 /** Merges one cell, writes the log, and answers the person's new cell where there is one. */
 function hearCell(
   ws: Workspace,
   rules: Rules,
   connection: ConnectionRules,
   person: Person,
-  item: Heard,
+  heard: Heard,
   origin: ChangeOrigin,
+  door: Door | undefined,
 ): Cell | undefined {
   const { catalogue } = rules
-  const field = fieldOf(item.cell)
+  const field = fieldOf(heard.cell)
   const policy = rules.policy(field)
-  const current = person.cells[item.cell]
+  const current = person.cells[heard.cell]
   const ours = current?.value ?? null
+  const open = ws.conflict(person.id, connection.name, heard.cell)
+  // What the standard holds has never counted: an edit over it is one over what stood when it was said.
+  const item =
+    open && door && policy.kind !== 'manual' && door.holds(heard.cell, open.theirs)
+      ? { ...heard, base: open.ours }
+      : heard
   const verdict = mergeCell(current, item, {
     policy,
     equal: (a, b) => catalogue.equal(item.cell, a, b),
     ownerSpoke:
       policy.kind === 'owner' &&
       Object.entries(person.cells).some(
-        ([cell, { stamp }]) => stamp.by === policy.connection && fieldOf(cell) === field,
+        // What an operator decided stands like the owner's word: an undo of it does not open the field to everybody.
+        ([cell, { stamp }]) =>
+          (stamp.by === policy.connection || stamp.by.startsWith('operator:')) && fieldOf(cell) === field,
       ),
     now_ms: origin.now_ms,
     window_ms: connection.brakes.window_ms,
   })
-  const open = ws.conflict(person.id, connection.name, item.cell)
   const close = (): void => {
     if (open) ws.saveConflict({ ...open, open: false })
   }
@@ -126,6 +171,14 @@ function hearCell(
       close()
       return verdict.cell
     case 'applied':
+      if (door?.holds(item.cell, item.value)) {
+        hold(ws, connection, person.id, item, ours, origin)
+        ws.tally(connection.name, 'standard:hold', origin.now_ms)
+        ws.log(changeOf(origin, item.cell, ours, item.value, item.stamp, 'lost', 'standard'))
+        return undefined
+      }
+      if (door && door.unmet(item.cell, item.value).length > 0)
+        ws.tally(connection.name, 'standard:warn', origin.now_ms)
       close()
       closeSettled(ws, rules, person.id, item.cell, verdict.cell.value)
       ws.log(changeOf(origin, item.cell, ours, verdict.cell.value, item.stamp, 'applied', verdict.cell.rule))
@@ -140,19 +193,31 @@ function hearCell(
       ws.log(changeOf(origin, item.cell, ours, item.value, item.stamp, 'refused', verdict.rule))
       return undefined
     case 'conflict':
-      ws.saveConflict({
-        personId: person.id,
-        cell: item.cell,
-        connection: connection.name,
-        recordId: origin.recordId as string,
-        ours,
-        theirs: item.value,
-        theirsStamp: item.stamp,
-        open: true,
-      })
+      hold(ws, connection, person.id, item, ours, origin)
       ws.log(changeOf(origin, item.cell, ours, item.value, item.stamp, 'lost', 'latest'))
       return undefined
   }
+}
+
+/** Both values stay where they are until an operator decides, or the record says something else. */
+function hold(
+  ws: Workspace,
+  connection: ConnectionRules,
+  personId: string,
+  item: Heard,
+  ours: Json,
+  origin: ChangeOrigin,
+): void {
+  ws.saveConflict({
+    personId,
+    cell: item.cell,
+    connection: connection.name,
+    recordId: origin.recordId as string,
+    ours,
+    theirs: item.value,
+    theirsStamp: item.stamp,
+    open: true,
+  })
 }
 
 /** Somebody has written into one app what another app says: the two no longer contradict each other. */

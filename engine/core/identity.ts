@@ -22,6 +22,21 @@ export function keysOf(cells: Cells, catalogue: Catalogue): string[] {
   return keys.filter((key) => key.length <= KEY_LENGTH_MAX).sort()
 }
 
+/** The key that a text is: an e-mail address, a phone number, else an external id. */
+export function keyFor(text: string, catalogue: Catalogue): string {
+  const [prefix, field] = text.includes('@')
+    ? ['email', 'emails']
+    : /^[+(]?\d[\d\s()/.-]{5,}$/.test(text.trim())
+      ? ['phone', 'phones']
+      : ['externalId', 'externalId']
+  return `${prefix}:${catalogue.normal(catalogue.field(field as string), text)}`
+}
+
+/** Whether the config says that the holders of these keys are different people. */
+export function areApart({ apart = [] }: MatchRules, ours: readonly string[], theirs: readonly string[]): boolean {
+  return apart.some(([a, b]) => (ours.includes(a) && theirs.includes(b)) || (ours.includes(b) && theirs.includes(a)))
+}
+
 /** Who else holds one of a record's keys. */
 export interface Candidate {
   readonly personId: string
@@ -134,7 +149,8 @@ export function compareNames(a: Cells, b: Cells): 'same' | 'near' | 'alike' | 'u
   return found.length * 2 >= few.length ? 'alike' : 'unlike'
 }
 
-function nameWords(cells: Cells): string[] {
+/** The words of a name as they are compared: no case, no diacritics. */
+export function nameWords(cells: Cells): string[] {
   const text = ['name.given', 'name.middle', 'name.family']
     .map((cell) => cells[cell])
     .filter((part) => typeof part === 'string')

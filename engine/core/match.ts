@@ -1,6 +1,9 @@
+import { personSubject, recordSubject, type Apartness } from './apart.ts'
 import type { Cells } from './catalogue.ts'
-import { hearRecord, withoutFailure } from './hear.ts'
-import { matchRecord, type Candidate, type KeyEvidence } from './identity.ts'
+import { erasureOf, excluded } from './erasure.ts'
+import { hearRecord, saidBy, withoutFailure } from './hear.ts'
+import { areApart, keysOf, matchRecord, type Candidate, type KeyEvidence } from './identity.ts'
+import { standing } from './people.ts'
 import { valuesOf, type Person } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Intent, KeyHolder, Link } from './ports/store.ts'
@@ -12,6 +15,10 @@ export interface MatchTerms {
   readonly newId: () => string
   /** Connections with creates under way: a record there that nobody matches may be one of ours, and waits. */
   readonly creating: ReadonlySet<string>
+  /** Who is known to be different: such a person is no candidate by an address or a number. */
+  readonly apart: Apartness
+  /** Keys of people who were erased: a record of theirs is matched with nobody, and is nobody's. */
+  readonly barred: ReadonlyMap<string, string>
 }
 
 /**
@@ -32,8 +39,13 @@ export function decideMatch(
   for (const link of staged) {
     const connection = rules.connections.get(link.connection)
     if (!connection) continue
-    const cells = connection.lens.get(link.fields)
-    const evidence = link.keys.map((key) => directory.evidence(key, link))
+    const cells = saidBy(rules, connection, link.fields)
+    const erasure = erasureOf(link, cells, terms.barred)
+    if (erasure !== undefined) {
+      ws.saveLink(excluded(link, erasure))
+      continue
+    }
+    const evidence = link.keys.map((key) => judge(ws, rules, directory.evidence(key, link), link, terms.apart))
     const match = matchRecord(cells, evidence, candidatesFor(ws, evidence, link), rules.match)
     // The record may be the very one that we are creating: once that is known, it is matched again.
     if (match.kind === 'linked' && ws.sending(match.personId, link.connection)?.op === 'create') continue
@@ -60,6 +72,23 @@ export function decideMatch(
     ws.markUnplanned(personId)
     directory.place(link, personId)
   }
+}
+
+/** The holders of a key as they are by now, without those that an operator has told apart from the record. */
+function judge(ws: Workspace, rules: Rules, evidence: KeyEvidence, link: Link, apart: Apartness): KeyEvidence {
+  const strong = evidence.key.startsWith('externalId:')
+  const record = recordSubject(link.connection, link.recordId)
+  const people = evidence.people
+    .map((id) => standing(ws, id))
+    // Whoever is being erased is nobody to be found any more.
+    .flatMap((person) => (person && person.state !== 'erased' ? person : []))
+    .filter(
+      (person) =>
+        strong ||
+        (!apart.has(record, personSubject(person.id)) &&
+          !areApart(rules.match, link.keys, keysOf(valuesOf(person), rules.catalogue))),
+    )
+  return { ...evidence, people: [...new Set(people.map(({ id }) => id))].sort() }
 }
 
 /** A deleted person who is added again begins anew: where they were deleted, they are created again. */

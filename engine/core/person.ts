@@ -14,7 +14,7 @@ export interface Cell {
 }
 
 /** Why a value stands. */
-export type Rule = 'first' | 'edit' | 'latest' | 'prefer' | 'owner' | 'fill' | 'same' | 'act' | 'consent'
+export type Rule = 'first' | 'edit' | 'latest' | 'prefer' | 'owner' | 'fill' | 'same' | 'act' | 'consent' | 'standard'
 
 /** Our golden record of one human being. */
 export interface Person {
@@ -24,9 +24,10 @@ export interface Person {
   readonly cells: { readonly [cell: CellKey]: Cell }
   /**
    * `deleted` and `archived` people are taken out of the apps that still hold them; `merged` ones live on in another. All
-   * are kept for their history, and none is created anywhere again.
+   * are kept for their history, and none is created anywhere again. `erased` ones have asked to be forgotten: whatever is heard or
+   * decided, they stay so, until every app has answered and nothing is left of them here either.
    */
-  readonly state: 'live' | 'deleted' | 'archived' | 'merged'
+  readonly state: 'live' | 'deleted' | 'archived' | 'merged' | 'erased'
   readonly mergedInto?: string
 }
 

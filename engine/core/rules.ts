@@ -2,6 +2,7 @@ import type { Catalogue } from './catalogue.ts'
 import type { BrakeLimits } from './brakes.ts'
 import type { Filter } from './include.ts'
 import type { Direction, Lens } from './ports/lens.ts'
+import type { Standard } from './standard.ts'
 
 /** Who wins when two apps say different things about one field. */
 export type Policy =
@@ -41,6 +42,8 @@ export interface MatchRules {
   readonly sharedFrom: number
   /** Local parts of addresses that belong to a role and not to a human (info, sales): a key only with a like name. */
   readonly roleAddresses: ReadonlySet<string>
+  /** Pairs of keys whose holders are different people, whatever else they share. */
+  readonly apart?: readonly (readonly [string, string])[]
 }
 
 /** How one connection takes part. */
@@ -53,6 +56,10 @@ export interface ConnectionRules {
   /** Whether the app lets records be deleted, and archived. */
   readonly canDelete: boolean
   readonly canArchive: boolean
+  /** Whether it can delete somebody for good, who has asked to be forgotten. */
+  readonly canErase: boolean
+  /** Whether the app can merge two records. */
+  readonly canMerge: boolean
   /** App fields without which the app takes no new record. */
   readonly requires: readonly string[]
   readonly deletes: DeletePolicy
@@ -68,4 +75,6 @@ export interface Rules {
   readonly connections: ReadonlyMap<string, ConnectionRules>
   policy(field: string): Policy
   readonly match: MatchRules
+  /** What is asked of values and of new people; left out where nothing is. */
+  readonly standard?: Standard
 }

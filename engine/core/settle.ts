@@ -126,7 +126,9 @@ function settleWritten(
     })
   }
   if (intent.op === 'create' && ws.person(intent.personId)?.state === 'merged') {
-    // Whoever it was made for turned out to be somebody else meanwhile: it is matched like any record that is heard.
+    // Whoever it was made for turned out to be somebody else meanwhile: it is matched like any record that is heard. A human may have
+    // been at it already, and the feed's word on it will pass for our echo.
+    hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
     ws.saveLink({
       ...(link ?? blankLink(connection.name, record.id)),
       fields: mapped(connection.lens, record.fields),
@@ -143,6 +145,7 @@ function settleWritten(
     // The record is no longer this person's: what became of it is heard from the app.
     if (intent.op === 'update') return settled('done', { answer: { id: record.id, rev: record.rev } })
     // While we were creating it, the person came to have another record there: two, and an operator decides.
+    hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
     ws.saveLink({
       ...(link ?? blankLink(connection.name, record.id)),
       fields: mapped(connection.lens, record.fields),
@@ -186,8 +189,11 @@ function settleWritten(
   })
   // What an operator let go is not counted against the next ones.
   if (created && !intent.released) ws.tally(connection.name, 'created', now_ms)
-  if (created && intent.attempts === 1 && others.length > 0) hearOwn(ws, rules, connection, intent, record, now_ms)
-  planOn(ws, connection, intent, ws.link(connection.name, record.id)?.fields ?? fields, rewrites, record.rev)
+  const own = created && intent.attempts === 1 && others.length > 0
+  if (own) hearOwn(ws, rules, connection, intent, record, now_ms)
+  // Over a stranger's edit that was not heard nothing goes on: the old revision makes the app refuse it.
+  const rev = others.length > 0 && !own ? before.rev : record.rev
+  planOn(ws, connection, intent, ws.link(connection.name, record.id)?.fields ?? fields, rewrites, rev)
   return settled('done', { answer: { id: record.id, rev: record.rev } })
 }
 
@@ -232,7 +238,8 @@ function planOn(
   // A create is repeated as it was, whatever was told about consent meanwhile.
   const repeated = intent.op === 'create' && intent.attempts > 1 && connection.lens.consents.length > 0
   // Told while it waited, and to nobody: whoever had no record was not found by the address.
-  const told = intent.op === 'create' && Object.keys(planConsent(ws, connection, person, fields, { rewrites }).fields).length > 0
+  const told =
+    intent.op === 'create' && Object.keys(planConsent(ws, connection, person, fields, { rewrites }).fields).length > 0
   if (repeated || told || Object.keys(left).length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
 }
 

@@ -2,7 +2,8 @@ import type { CellKey } from './catalogue.ts'
 import type { Consent } from './consent.ts'
 import { sameJson, type Json } from './json.ts'
 import type { Cell, Person, Rule } from './person.ts'
-import type { Change, Commit, Conflict, Intent, Link, Neighbourhood, Tally } from './ports/store.ts'
+import { apart } from './apart.ts'
+import type { Apart, Change, Commit, Conflict, Intent, Link, Neighbourhood, Tally } from './ports/store.ts'
 import type { Stamp } from './stamp.ts'
 
 const linkKey = (connection: string, recordId: string): string => `${connection}\n${recordId}`
@@ -34,6 +35,7 @@ export class Workspace {
   readonly #consents = new Map<string, Consent>()
   readonly #consentsSeen = new Map<string, number>()
   readonly #changedConsents = new Set<string>()
+  readonly #apart = new Map<string, Apart>()
 
   /** @param consents what the ledger says of every address in question; see consentKeys in consents.ts */
   constructor(hood: Neighbourhood, consents: readonly Consent[] = []) {
@@ -66,7 +68,8 @@ export class Workspace {
   /** The person's link in one connection: a living one before one that is gone. */
   linkIn(personId: string, connection: string): Link | undefined {
     const links = this.linksOf(personId).filter((link) => link.connection === connection)
-    return links.find((link) => link.state !== 'gone') ?? links[0]
+    const second = (link: Link): boolean => link.state === 'second'
+    return links.find((link) => link.state !== 'gone' && !second(link)) ?? links.find((link) => !second(link))
   }
 
   openIntent(personId: string, connection: string): Intent | undefined {
@@ -104,8 +107,10 @@ export class Workspace {
     this.#changedConsents.add(consent.key)
   }
 
+  /** Whoever is erased stays so, whatever else becomes of them. */
   savePerson(person: Person): void {
-    this.#people.set(person.id, person)
+    const erased = this.#people.get(person.id)?.state === 'erased' && person.state !== 'erased'
+    this.#people.set(person.id, erased ? { ...person, state: 'erased' } : person)
     this.#changedPeople.add(person.id)
     this.#touched.add(person.id)
   }
@@ -125,6 +130,12 @@ export class Workspace {
     if (conflict.open) this.#conflicts.set(key, conflict)
     else this.#conflicts.delete(key)
     this.#changedConflicts.set(key, conflict)
+  }
+
+  /** These two are different, for good. */
+  keepApart(one: string, other: string): void {
+    const pair = apart(one, other)
+    this.#apart.set(`${pair.a}\n${pair.b}`, pair)
   }
 
   log(change: Change): void {
@@ -187,6 +198,7 @@ export class Workspace {
       unplanned: [...this.#unplanned],
       seen: this.#seen(),
       tallies: [...this.#tallies.values()],
+      apart: [...this.#apart.values()],
       consents: [...this.#changedConsents].map((key) => this.#consents.get(key) as Consent),
       consentsSeen: [...this.#consentsSeen].map(([key, version]) => ({ key, version })),
     }
@@ -223,7 +235,9 @@ function sameIntent(a: Intent, b: Intent): boolean {
   return (
     a.op === b.op &&
     a.recordId === b.recordId &&
+    a.into === b.into &&
     a.archive === b.archive &&
+    a.erase === b.erase &&
     hold &&
     sameJson(a.fields as Json, b.fields as Json) &&
     (a.rev === b.rev || a.state === 'parked')

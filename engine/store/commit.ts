@@ -1,12 +1,42 @@
 import type { Commit, CommitResult, Conflict, Link, Settlement } from '../core/ports/store.ts'
 import type { Person } from '../core/person.ts'
-import { type Database, type Param, StatementError } from './database.ts'
+import { type Database, type Param, type Statement, StatementError } from './database.ts'
+import { erasureRow } from './erasures.ts'
+import { keptRow } from './pauses.ts'
 import { bucketOf, checkOpen, heldFor } from './promises.ts'
 import { actRow, changeRow, conflictRow, consentRow, intentRow, linkRow, personRow } from './rows.ts'
 
 const COMMIT = {
   name: 'commit',
-  text: 'select kith.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) as result',
+  text: 'select kith.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, kith.consent_rows($18), kith.consent_rows($19), $20) as result',
+}
+
+/** How many parameters `kith.commit` takes. */
+const PARAMS = 20
+
+/** What a commit holds besides what `kith.commit` knows. */
+interface More {
+  readonly apart: boolean
+  readonly under: boolean
+  readonly keep: boolean
+  readonly erasure: boolean
+}
+
+/** One statement and so one transaction: what loses takes everything else back with it. */
+function statementFor({ apart, under, keep, erasure }: More): Statement {
+  let next = PARAMS + 1
+  const call = COMMIT.text.slice('select '.length, -' as result'.length)
+  const told = apart
+    ? `with told as (
+  insert into kith.apart (a, b) select * from unnest($${next++}::text[], $${next++}::text[]) on conflict do nothing
+)
+`
+    : ''
+  const gated = under ? `case when kith.decided_under($${next++}) then ${call} end` : call
+  const kept = keep ? `kith.keep(${gated}, $${next++}, $${next++})` : gated
+  const begun = erasure ? `case when kith.begin_erasure($${next++}, $${next++}) then ${kept} end` : kept
+  const words = [apart && 'Apart', under && 'Under', keep && 'Keep', erasure && 'Erasure']
+  return { name: ['commit', ...words].filter(Boolean).join(''), text: `${told}select ${begun} as result` }
 }
 
 /** See migrations/0002-commit.ts for what happens in which order. Each batch is sorted, so that two commits never deadlock. */
@@ -41,9 +71,34 @@ export async function commit(database: Database, commit: Commit): Promise<Commit
     batch(commit.consentsSeen),
     commit.act ? { json: actRow(commit.act) } : null,
   ]
-  if (params.every((param) => param === null)) return { kind: 'committed' }
+  const pairs = commit.apart ?? []
+  const keep = batch(commit.keep?.toSorted(byRecord).map(keptRow))
+  const unkeep = batch(
+    commit.unkeep
+      ?.toSorted(byRecord)
+      .map(({ connection, recordId, mark }) => ({ connection, record_id: recordId, mark })),
+  )
+  const { erasure } = commit
+  const more = {
+    apart: pairs.length > 0,
+    under: commit.under !== undefined,
+    keep: keep !== null || unkeep !== null,
+    erasure: erasure !== undefined,
+  }
+  if (params.every((param) => param === null) && !more.apart && !more.keep && !more.erasure)
+    return { kind: 'committed' }
+  if (more.apart) {
+    params.push(
+      pairs.map(({ a }) => a),
+      pairs.map(({ b }) => b),
+    )
+  }
+  if (commit.under) params.push({ json: commit.under })
+  if (more.keep) params.push(keep, unkeep)
+  if (erasure) params.push({ json: erasureRow(erasure.erasure) }, [...erasure.keys])
   try {
-    const { rows } = await database.run(COMMIT, [counts, ...params])
+    const statement = more.apart || more.under || more.keep || more.erasure ? statementFor(more) : COMMIT
+    const { rows } = await database.run(statement, [counts, ...params])
     return { kind: rows[0]?.result as CommitResult['kind'] }
   } catch (error) {
     if (error instanceof StatementError && error.lost) return { kind: 'lost' }
@@ -104,7 +159,7 @@ function isKnown(one: { readonly version: number }): boolean {
   return one.version !== 0
 }
 
-function byRecord(a: Link, b: Link): number {
+function byRecord(a: Pick<Link, 'connection' | 'recordId'>, b: Pick<Link, 'connection' | 'recordId'>): number {
   return order(a.connection, b.connection) || order(a.recordId, b.recordId)
 }
 

@@ -5,7 +5,7 @@ import { connectionFrom } from './rows.ts'
 
 const CONNECTIONS = {
   name: 'connections',
-  text: `select name, app, mode, cursor, read_with, pass, chunk, scanned, last_read_ms, failure, held
+  text: `select name, app, mode, cursor, read_with, pass, chunk, scanned, last_read_ms, failure, held, pause, paused_ms
 from kith.connection order by name`,
 }
 const GET_FACT = { name: 'getFact', text: 'select value from kith.fact where name = $1' }

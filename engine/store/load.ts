@@ -19,7 +19,7 @@ import {
  * both with no more than their names: whole rows are copied once, into the answer.
  *
  * A record is suspected of being a person when it is staged and shares a key with one of the person's records, or is
- * ambiguous with the person among its candidates. In a settled household there are no such records, and nothing is looked
+ * ambiguous (or a second one) with the person among its candidates. In a settled household there are no such records, and nothing is looked
  * up for them.
  */
 const NEIGHBOURHOOD = `
@@ -35,6 +35,11 @@ suspected as (
   from wanted w cross join lateral (
     select connection from kith.link where candidates @> array[w.id] and state = 'ambiguous' offset 0) a
   where exists (select 1 from kith.link where state = 'ambiguous')
+  union
+  select w.id, a.connection
+  from wanted w cross join lateral (
+    select connection from kith.link where candidates @> array[w.id] and state = 'second' offset 0) a
+  where exists (select 1 from kith.link where state = 'second')
 )
 select
   (select json_agg(p) from (
@@ -90,10 +95,17 @@ from (select distinct key from unnest($1::text[]) k(key)) k cross join lateral (
 order by k.key, l.connection, l.record_id`,
 }
 
+const CONSENT_COLUMNS = 'state, stamp_at, stamp_by, opt_in_ms, restricted_ms, events, version'
+
+/** What is known of an address that is barred by an erasure stands under its hash. */
 const CONSENTS = {
   name: 'consents',
-  text: `select c.* from unnest($1::text[]) r(key) cross join lateral (
-  select key, state, stamp_at, stamp_by, opt_in_ms, restricted_ms, events, version from kith.consent where key = r.key offset 0) c`,
+  text: `select r.key, c.* from unnest($1::text[]) r(key) cross join lateral (
+  select ${CONSENT_COLUMNS} from kith.consent where key = r.key offset 0) c
+union all
+select r.key, c.* from unnest($1::text[]) r(key) cross join lateral (
+  select ${CONSENT_COLUMNS} from kith.consent where key = 'erased:' || kith.keyed_hash(r.key) offset 0) c
+where exists (select 1 from kith.erasure)`,
 }
 
 const STAGED = {

@@ -13,19 +13,24 @@ const ALONE = `not exists (
     offset 0)`
 
 /**
+ * Nothing is claimed where the connection's own row says that nothing may be written, whatever this process believes (I10); see
+ * migrations/0007-pause.ts for the lock.
+ *
  * Two workers never claim one intent: who does not get the row's lock at once passes it by. There is one open intent by
  * person and connection, so the intents found here have no rivals among each other.
  */
 const CLAIM = {
   name: 'claim',
-  text: `with first as materialized (
+  text: `with open as materialized (
+  select from kith.connection where name = $1 and mode = 'live' and pause is null for key share
+), first as materialized (
   select i.id from kith.intent i
-  where i.connection = $1 and i.urgent and i.state = 'pending' and i.not_before_ms <= $3 and ${ALONE}
+  where exists (select from open) and i.connection = $1 and i.urgent and i.state = 'pending' and i.not_before_ms <= $3 and ${ALONE}
   order by i.planned_ms, i.id limit $2
   for update of i skip locked
 ), next as materialized (
   select i.id from kith.intent i
-  where i.connection = $1 and i.state <> 'sending' and i.state = 'pending' and not i.urgent and i.not_before_ms <= $3 and ${ALONE}
+  where exists (select from open) and i.connection = $1 and i.state <> 'sending' and i.state = 'pending' and not i.urgent and i.not_before_ms <= $3 and ${ALONE}
   order by i.planned_ms, i.id limit $2 - (select count(*) from first)
   for update of i skip locked
 )

@@ -2,9 +2,13 @@ import type { Store } from '../core/ports/store.ts'
 import { commit } from './commit.ts'
 import * as connections from './connections.ts'
 import { Database } from './database.ts'
+import * as erasures from './erasures.ts'
+import * as health from './health.ts'
+import * as likely from './likely.ts'
 import * as load from './load.ts'
 import { migrate } from './migrate.ts'
 import * as outbox from './outbox.ts'
+import * as pauses from './pauses.ts'
 import * as reads from './reads.ts'
 
 /** Enough for two cores: more connections only wait for each other. */
@@ -48,6 +52,13 @@ export async function openStore(url: string, options: { poolSize?: number } = {}
 
     commit: (facts) => commit(database, facts),
 
+    beginPause: (connection, pause, act) => pauses.beginPause(database, connection, pause, act),
+    settlePause: (connection, id, now_ms) => pauses.settlePause(database, connection, id, now_ms),
+    endPause: (connection, id) => pauses.endPause(database, connection, id),
+    kept: (connection, recordIds) => pauses.kept(database, connection, recordIds),
+    keptCount: (connection) => pauses.keptCount(database, connection),
+    baseline: (connection) => pauses.baseline(database, connection),
+
     claim: (connection, limit, now_ms, leaseEnd_ms) => outbox.claim(database, connection, limit, now_ms, leaseEnd_ms),
     claimExpired: (connection, limit, now_ms, leaseEnd_ms) =>
       outbox.claimExpired(database, connection, limit, now_ms, leaseEnd_ms),
@@ -63,9 +74,23 @@ export async function openStore(url: string, options: { poolSize?: number } = {}
     links: (filter) => reads.links(database, filter),
     conflicts: () => reads.conflicts(database),
     counts: () => reads.counts(database),
+    healthCounts: () => health.healthCounts(database),
+    livePeople: (filter) => health.livePeople(database, filter),
     searchPeople: (text, limit) => reads.searchPeople(database, text, limit),
     log: (filter) => reads.log(database, filter),
+    oldestLog: () => reads.oldestLog(database),
     acts: (filter) => reads.acts(database, filter),
+    apart: (subjects) => likely.apart(database, subjects),
+    likelyPairs: (limit, block_max) => likely.likelyPairs(database, limit, block_max),
+    absorbed: (people) => erasures.absorbed(database, people),
+    barred: (keys) => erasures.barred(database, keys),
+    barredBy: (erasure) => erasures.barredBy(database, erasure),
+    fingerprints: (texts) => erasures.fingerprints(database, texts),
+    erasures: (filter) => erasures.erasures(database, filter),
+    waive: (erasure, connection, waiver) => erasures.waive(database, erasure, connection, waiver),
+    holdings: (people) => erasures.holdings(database, people),
+    purge: (erasure, certificate, texts) => erasures.purge(database, erasure, certificate, texts),
+    liftErasure: (erasure, waiver) => erasures.liftErasure(database, erasure, waiver),
     deliveries: (personId, limit) => reads.deliveries(database, personId, limit),
     prune: (before_ms) => reads.prune(database, before_ms),
 

@@ -71,7 +71,9 @@ const NO_COUNTS: ConnectionCounts = {
   linked: 0,
   staged: 0,
   ambiguous: 0,
+  second: 0,
   missing: 0,
+  erased: 0,
   broken: 0,
   pending: 0,
   sending: 0,
@@ -159,9 +161,18 @@ export async function log(database: Database, filter: Parameters<Store['log']>[0
   if (filter.since_ms !== undefined) conditions.push(`heard_ms >= $${params.push(filter.since_ms)}`)
   if (filter.until_ms !== undefined) conditions.push(`heard_ms <= $${params.push(filter.until_ms)}`)
   if (filter.rule !== undefined) conditions.push(`rule = $${params.push(filter.rule)}`)
+  if (filter.people !== undefined) conditions.push(`person_id = any ($${params.push(filter.people)}::text[])`)
+  if (filter.act !== undefined) conditions.push(`act = $${params.push(filter.act)}`)
+  if (filter.pass !== undefined) conditions.push(`pass = $${params.push(filter.pass)}`)
   if (filter.beforeId !== undefined) conditions.push(`id < $${params.push(filter.beforeId)}`)
+  if (filter.fromId !== undefined) conditions.push(`id >= $${params.push(filter.fromId)}`)
   const text = `select ${CHANGE_COLUMNS} from kith.change where ${conditions.join(' and ')} order by id desc limit $1`
   return (await database.run({ text }, params)).rows.map(logEntryFrom)
+}
+
+export async function oldestLog(database: Database): Promise<number | null> {
+  const { rows } = await database.run({ text: 'select heard_ms from kith.change order by id limit 1' })
+  return (rows[0]?.heard_ms as number | undefined) ?? null
 }
 
 export async function acts(database: Database, filter: Parameters<Store['acts']>[0]): Promise<Act[]> {

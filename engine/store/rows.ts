@@ -12,6 +12,7 @@ import type {
   Link,
   LinkState,
   LogEntry,
+  Pause,
 } from '../core/ports/store.ts'
 import type { Row } from './database.ts'
 import { searchText } from './search.ts'
@@ -26,7 +27,8 @@ export const LINK_COLUMNS =
 export const INTENT_COLUMNS =
   'id, connection, person_id, op, record_id, rev, archive, fields, cells, state, held, released, attempts, not_before_ms, planned_ms, failure, urgent'
 export const CONFLICT_COLUMNS = 'person_id, cell, connection, record_id, ours, theirs, stamp_at, stamp_by'
-export const CHANGE_COLUMNS = 'id, person_id, cell, before, after, stamp_at, stamp_by, record_id, kind, rule, heard_ms'
+export const CHANGE_COLUMNS =
+  'id, person_id, cell, before, after, stamp_at, stamp_by, record_id, kind, rule, heard_ms, act, pass'
 
 /** The columns of a table that a statement calls by another name. */
 export function columnsOf(alias: string, columns: string): string {
@@ -121,6 +123,10 @@ export function linkRow(link: Link): Row {
 }
 
 export function intentFrom(row: Row): Intent {
+  // A merge writes no fields: in their place stands what it goes into.
+  const merge = row.op === 'merge' ? { into: (row.fields as JsonObject)['into'] as string } : null
+  // Nor does a delete: there stands that it is for good.
+  const erase = row.op === 'delete' && (row.fields as JsonObject)['erase'] === true ? { erase: true } : null
   const intent: { -readonly [key in keyof Intent]: Intent[key] } = {
     id: row.id as string,
     connection: row.connection as string,
@@ -129,7 +135,9 @@ export function intentFrom(row: Row): Intent {
     recordId: row.record_id as string | null,
     rev: row.rev as string | null,
     archive: row.archive as boolean,
-    fields: row.fields as JsonObject,
+    ...merge,
+    ...erase,
+    fields: merge || erase ? {} : (row.fields as JsonObject),
     cells: row.cells as Intent['cells'],
     state: row.state as IntentState,
     released: row.released as boolean,
@@ -153,7 +161,7 @@ export function intentRow(intent: Intent): Row {
     record_id: intent.recordId,
     rev: intent.rev,
     archive: intent.archive,
-    fields: intent.fields,
+    fields: intent.op === 'merge' ? { into: intent.into } : intent.erase ? { erase: true } : intent.fields,
     cells: intent.cells,
     state: intent.state,
     held: intent.held,
@@ -244,6 +252,8 @@ export function logEntryFrom(row: Row): LogEntry {
     kind: row.kind as Change['kind'],
     rule: row.rule as Change['rule'],
     heard_ms: row.heard_ms as number,
+    act: row.act as string | null,
+    pass: row.pass as number | null,
   }
 }
 
@@ -275,5 +285,11 @@ export function connectionFrom(row: Row): ConnectionState {
     lastRead_ms: row.last_read_ms as number | null,
     failure: row.failure as unknown as Failure | null,
     held: row.held as string | null,
+    pause: pauseFrom(row),
   }
+}
+
+function pauseFrom(row: Row): Pause | null {
+  if (row.pause === null) return null
+  return { ...(row.pause as Omit<Pause, 'since_ms'>), since_ms: row.paused_ms as number | null }
 }

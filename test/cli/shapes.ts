@@ -15,7 +15,25 @@ const conflict = z.strictObject({
   theirs: z.json(),
 })
 
+const ops = z.partialRecord(z.enum(['create', 'update', 'delete', 'merge']), z.int())
+const sample = z.strictObject({
+  personId: z.string(),
+  cell: z.string(),
+  change: z.looseObject({ before: z.json(), after: z.json() }),
+})
+
 export const planShape = z.strictObject({
+  summary: z.strictObject({
+    count: z.int(),
+    configChanged: z.boolean(),
+    connections: z.array(
+      z.strictObject({
+        connection: z.string(),
+        ops,
+        fields: z.array(z.strictObject({ field: z.string(), count: z.int(), samples: z.array(sample) })),
+      }),
+    ),
+  }),
   operations: z.array(
     z.strictObject({
       connection: z.string(),
@@ -69,6 +87,8 @@ export const statusShape = z.strictObject({
       held: z.int(),
       parked: z.int(),
       failure: z.strictObject({ kind: z.string(), message: z.string(), advice: z.string() }).optional(),
+      health: z.record(z.string(), z.int()),
+      standard: z.strictObject({ fix: z.int(), warn: z.int(), hold: z.int() }).optional(),
     }),
   ),
 })

@@ -41,6 +41,8 @@ export interface Human {
   addAll?(all: readonly JsonObject[]): Promise<string[]> | string[]
   edit(id: string, fields: JsonObject): Promise<void> | void
   remove(id: string): Promise<void> | void
+  /** Ids of the records that people could take back: those in a bin, or an archive. There where `erase` is declared. */
+  bin?(): string[]
   /** Merges two records; returns the id that stands. */
   merge?(loser: string, winner: string): Promise<string> | string
   /** Only the fields that the samples use need be here. */

@@ -17,8 +17,10 @@ const CAPABILITIES: Capabilities = {
   writeBatch_max: 100,
   writes_concurrent_max: 2,
   archive: true,
+  erase: true,
   create: true,
   delete: true,
+  merge: true,
 }
 
 const TOKEN = 'pat-eu1-0123-correct-horse'
@@ -78,6 +80,7 @@ async function start(options: Partial<SimulatorOptions>): Promise<World> {
       add: (fields) => done(contacts.create(typed(fields), 'CRM_UI')),
       edit: (id, fields) => void done(contacts.update(id, typed(fields), 'CRM_UI')),
       remove: (id) => contacts.archive(id),
+      bin: () => contacts.archived().map(({ id }) => id),
       merge: (loser, winner) => contacts.merge(winner, loser).id,
       list: () => contacts.live().map((contact) => ({ id: contact.id, fields: shown(contact) })),
     },

@@ -17,6 +17,7 @@ const CAPABILITIES: Capabilities = {
   writeBatch_max: 500,
   writes_concurrent_max: 2,
   archive: true,
+  erase: true,
   create: true,
   requires: ['email_address'],
   delete: true,
@@ -98,6 +99,7 @@ async function start(options: Partial<SimulatorOptions>): Promise<World> {
       add: (fields) => done(audience.add({ status: 'subscribed', ...typed(fields) }, 'admin')),
       edit: (id, fields) => void done(audience.update(audience.get(id), typed(fields), 'admin')),
       remove: (id) => void audience.archive(id, 'admin'),
+      bin: () => audience.archived().map((member) => member.contactId),
       list: () => audience.live().map((member) => ({ id: member.contactId, fields: shown(member) })),
     },
     faults: {

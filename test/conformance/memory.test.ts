@@ -19,6 +19,7 @@ describeConnector(
     mergeInto: 'new',
     uniqueEmails: true,
     archive: true,
+    erase: true,
     rewrite: { trim: true, emails: 'lower', tags: 'lower', phones: 'grouped', noteLength_max: 200 },
     feedLag: { calls: 6, time_ms: 5000 },
     searchLag: { calls: 3, time_ms: 2000 },

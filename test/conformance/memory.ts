@@ -24,7 +24,7 @@ let worlds = 0
 /** A memory app with these quirks, and its faults at hand. */
 export function memoryHarness(quirks: Partial<Quirks>): Harness {
   const all = { ...PLAIN, page_max: 10, ...quirks }
-  const { deletes, hints, createKey, precondition, times, archive } = all
+  const { deletes, hints, createKey, precondition, times, archive, erase } = all
   const { readBatch_max, writeBatch_max, writes_concurrent_max } = all
   return {
     capabilities: {
@@ -34,11 +34,13 @@ export function memoryHarness(quirks: Partial<Quirks>): Harness {
       precondition,
       times,
       archive,
+      erase,
       readBatch_max,
       writeBatch_max,
       writes_concurrent_max,
       create: true,
       delete: true,
+      merge: true,
     },
     faults: deletes === 'feed' ? FAULTS : FAULTS.filter((fault) => fault !== 'expireCursor'),
     sample,
@@ -67,6 +69,7 @@ function start(quirks: Quirks): World {
       add: (fields) => app.add(fields),
       edit: (id, fields) => app.edit(id, fields),
       remove: (id) => app.remove(id),
+      bin: () => app.archived(),
       merge: (loser, winner) => app.merge(loser, winner),
       list: () => [...app.all()].map(({ id, fields }) => ({ id, fields })),
     },

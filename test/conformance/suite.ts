@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { describeFailing } from './failing.ts'
 import { FAULTS, type Harness, type World } from './harness.ts'
+import { describeMerging } from './merging.ts'
 import { describeReading } from './reading.ts'
 import { describeWriting } from './writing.ts'
 
@@ -52,12 +53,14 @@ function describeAll(bench: Bench): void {
   bench.test('declares what this harness expects of it', undefined, async ({ connector, faults }) => {
     expect(connector.capabilities).toEqual(harness.capabilities)
     expect(connector.find !== undefined).toBe(harness.capabilities.createKey === 'search')
+    expect(connector.merge !== undefined).toBe(harness.capabilities.merge === true)
     for (const fault of FAULTS) {
       expect([fault, faults?.[fault] !== undefined]).toEqual([fault, harness.faults.includes(fault)])
     }
   })
   describeReading(bench)
   describeWriting(bench)
+  describeMerging(bench)
   describeFailing(bench)
 }
 

@@ -16,8 +16,10 @@ const CAPABILITIES: Capabilities = {
   writeBatch_max: 100,
   writes_concurrent_max: 4,
   archive: false,
+  erase: true,
   create: true,
   delete: true,
+  merge: true,
 }
 
 const EMAIL = 'admin@acme.example'
@@ -79,6 +81,7 @@ async function start(mergedKeepEmail: boolean): Promise<World> {
       add: (fields) => String(users.add({ name: '-', ...inputOf(fields) }).id),
       edit: (id, fields) => void users.edit(Number(id), inputOf(fields)),
       remove: (id) => void users.remove(Number(id)),
+      bin: () => users.all().flatMap((user) => (user.active ? [] : [String(user.id)])),
       merge: (loser, winner) => String(users.merge(Number(loser), Number(winner)).id),
       list: () => listed(simulator),
     },

@@ -109,7 +109,7 @@ describe('what an operator does', () => {
     expect(mergePeople(ws, 'p1', 'p2', actor)).toBeNull()
     expect(ws.person('p1')).toMatchObject({ state: 'merged', mergedInto: 'p2' })
     expect(ws.link('desk', 'd1')?.personId).toBe('p2')
-    expect(ws.link('crm', 'c1')).toMatchObject({ state: 'ambiguous', candidates: ['p2'] })
+    expect(ws.link('crm', 'c1')).toMatchObject({ state: 'second', personId: 'p1', candidates: ['p2'] })
     expect(mergePeople(ws, 'p1', 'p2', actor)).toBe('one of the two was merged already')
   })
 })

@@ -1,3 +1,4 @@
+import { Apartness } from '../../engine/core/apart.ts'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { decideApply } from '../../engine/core/apply.ts'
@@ -36,7 +37,13 @@ function household(rules: Rules, records: { [app: string]: AppRecord[] }): Neigh
   const next = new Workspace({ ...EMPTY, links: staged })
   const holders = staged.flatMap((link) => link.keys.map((key) => ({ key, ...link })))
   let people = 0
-  decideMatch(next, rules, staged, holders, { now_ms: NOW, newId: () => `p${++people}`, creating: new Set() })
+  decideMatch(next, rules, staged, holders, {
+    now_ms: NOW,
+    newId: () => `p${++people}`,
+    creating: new Set(),
+    apart: new Apartness([]),
+    barred: new Map(),
+  })
   const commit = next.commit()
   return { ...EMPTY, people: commit.people ?? [], links: commit.links ?? [] }
 }

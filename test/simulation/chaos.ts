@@ -5,7 +5,11 @@ import type { Policy } from '../../engine/core/rules.ts'
 import { somethingUnsettled } from '../../workers/sweep.ts'
 import { cardOf, editOf } from './household.ts'
 import { violations, type Restriction, type Typed } from './invariants.ts'
+import { decideConflicts, offeredAgain, operate } from './operators.ts'
+import { Pausing } from './pauses.ts'
+import { Erasing } from './erasing.ts'
 import { Random } from './random.ts'
+import { Undoing } from './undoing.ts'
 import { World, type AppPlan, type WorldPlan } from './world.ts'
 
 /** What can go wrong in a run; a failing seed is shrunk by leaving parts of it out. */
@@ -14,10 +18,24 @@ export interface Weather {
   readonly crashes: boolean
   readonly queueLoss: boolean
   readonly humans: boolean
+  readonly operators: boolean
+  readonly undos: boolean
+  readonly pauses: boolean
+  readonly erasures: boolean
   readonly steps: number
 }
 
-export const STORM: Weather = { faults: true, crashes: true, queueLoss: true, humans: true, steps: 260 }
+export const STORM: Weather = {
+  faults: true,
+  crashes: true,
+  queueLoss: true,
+  humans: true,
+  operators: true,
+  undos: true,
+  pauses: true,
+  erasures: true,
+  steps: 260,
+}
 
 export interface Outcome {
   readonly seed: number
@@ -48,12 +66,18 @@ export async function run(seed: number, weather: Weather = STORM): Promise<Outco
   const world = new World(random, drawPlan(random))
   const found: string[] = []
   const typed = new Diary(world)
+  const undoing = new Undoing(world, new Random(seed ^ 0x5eed))
+  const pausing = new Pausing(world, new Random(seed ^ 0xca1f))
+  const erasing = new Erasing(world, new Random(seed ^ 0xe7a5e))
   try {
     await world.open()
     for (let index = 0; index < 10; index++) typed.add(random.pick([...world.apps.keys()]), index)
-    await storm(world, typed, weather)
-    await fairWeather(world)
+    await storm(world, typed, undoing, pausing, erasing, weather)
+    await fairWeather(world, undoing, pausing)
     found.push(...(await violations(world, typed.entries, typed.restrictions)))
+    found.push(...(await offeredAgain(world)))
+    found.push(...(await undoing.check()))
+    found.push(...(await erasing.check()))
     found.push(...(await quiet(world)))
   } catch (error) {
     found.push(`the run broke: ${error instanceof Error ? error.stack : String(error)}`)
@@ -79,6 +103,7 @@ function drawPolicies(random: Random): { readonly [field: string]: Policy } {
   if (random.chance(0.3)) policies['title'] = { kind: 'prefer', order: ['app1'] }
   if (random.chance(0.2)) policies['organisation'] = { kind: 'owner', connection: 'app0' }
   if (random.chance(0.2)) policies['birthday'] = { kind: 'fill' }
+  if (random.chance(0.2)) policies['note'] = { kind: 'manual' }
   return policies
 }
 
@@ -103,7 +128,14 @@ function drawQuirks(random: Random): Partial<Quirks> {
   }
 }
 
-async function storm(world: World, typed: Diary, weather: Weather): Promise<void> {
+async function storm(
+  world: World,
+  typed: Diary,
+  undoing: Undoing,
+  pausing: Pausing,
+  erasing: Erasing,
+  weather: Weather,
+): Promise<void> {
   const { random } = world
   for (const app of world.apps.values()) {
     // Without a precondition nobody can tell an old copy from a new one before writing over it.
@@ -115,6 +147,13 @@ async function storm(world: World, typed: Diary, weather: Weather): Promise<void
   for (let step = 0; step < weather.steps; step++) {
     const worked = await world.step()
     if (weather.humans && random.chance(0.06)) typed.something()
+    if (weather.operators && random.chance(0.02)) await operate(world)
+    if (weather.pauses && pausing.due()) await pausing.something()
+    if (weather.erasures && erasing.due()) await erasing.something()
+    const again = weather.erasures && weather.humans ? erasing.again() : null
+    if (again !== null) typed.add(random.pick([...world.apps.keys()]), again)
+    // Drawn by numbers of their own: whoever replays a seed without undos meets the same storm.
+    if (weather.undos && undoing.due()) await undoing.something()
     if (weather.crashes && random.chance(0.01)) world.crash(random.chance(0.5))
     if (weather.queueLoss && random.chance(0.005)) world.loseQueue()
     if (weather.humans && random.chance(0.002)) await world.changePolicies(drawPolicies(random))
@@ -129,7 +168,7 @@ async function storm(world: World, typed: Diary, weather: Weather): Promise<void
 }
 
 /** Faults end; whoever was asleep wakes up; all is done when a whole round finds nothing to do. */
-export async function fairWeather(world: World): Promise<void> {
+export async function fairWeather(world: World, undoing?: Undoing, pausing?: Pausing): Promise<void> {
   world.queueFaults = false
   for (const app of world.apps.values()) {
     app.faults.clear()
@@ -137,16 +176,21 @@ export async function fairWeather(world: World): Promise<void> {
   }
   for (let round = 0; round < 60; round++) {
     world.writes.clear()
+    await decideConflicts(world)
+    await undoing?.finish()
     world.wakeAllPulls()
+    await pausing?.finish()
     await world.drain()
     await world.sweep()
     await world.drain()
-    const rest = (await world.store.due(Number.MAX_SAFE_INTEGER)).length === 0
+    const paused = (await world.store.connections()).some(({ pause }) => pause !== null)
+    const rest = !paused && (await world.store.due(Number.MAX_SAFE_INTEGER)).length === 0
     if (rest && world.writes.size === 0 && round > 0 && !(await somethingUnsettled(world.runtimeWithoutGates()))) return
     world.advance(16 * 60_000)
   }
   const { store } = world
   const left = {
+    paused: (await store.connections()).flatMap(({ name, pause }) => (pause ? [name] : [])),
     due: await store.due(Number.MAX_SAFE_INTEGER),
     writes: [...world.writes],
     unplanned: await store.unplanned(5),
@@ -202,14 +246,15 @@ class Diary {
     const id = random.pick(ids)
     if (random.chance(0.08)) {
       this.#world.note(`human in ${name}: removes ${id}`)
+      this.#forget(name, id)
       app.remove(id)
       this.#world.humanRemoved.add(`${name} ${id}`)
-      this.#forget(name, id)
     } else if (random.chance(0.06) && ids.length > 1) {
       const winner = random.pick(ids.filter((other) => other !== id))
       this.#forget(name, id)
       this.#forget(name, winner)
       this.#world.merges++
+      this.#world.humanMerges++
       this.#world.note(`human in ${name}: merges ${id} into ${winner}`)
       for (const merged of [id, winner]) this.#world.humanRemoved.add(`${name} ${merged}`)
       this.#world.humanMade.add(`${name} ${app.merge(id, winner)}`)
@@ -217,8 +262,10 @@ class Diary {
       this.#consent(name, id)
     } else {
       const before = app.peek(id)?.fields ?? {}
+      const exposed = this.#world.exposed(name, id)
       app.edit(id, editOf(before, ++this.#serial, random))
-      this.#note(name, id)
+      if (exposed) this.#forget(name, id)
+      else this.#note(name, id)
     }
   }
 
@@ -250,6 +297,8 @@ class Diary {
 
   #forget(name: string, id: string): void {
     this.#restrictions = this.#restrictions.filter((one) => one.app !== name || one.id !== id)
-    this.#entries = this.#entries.filter((entry) => entry.app !== name || entry.id !== id)
+    // What Kith has merged into the record is the record's now.
+    const stands = (old: string): string => this.#world.app(name).leadsTo(old) ?? old
+    this.#entries = this.#entries.filter((entry) => entry.app !== name || (entry.id !== id && stands(entry.id) !== id))
   }
 }

@@ -26,8 +26,18 @@ function told(name: string, args: readonly unknown[], result: unknown): string {
   return name === 'commit' ? JSON.stringify({ ...(feed ? { feed } : {}), result }) : ''
 }
 
-const STREAMS = new Set(['knownIds', 'intents', 'links', 'conflicts'])
-const WRITES = new Set(['commit', 'claim', 'claimExpired', 'startPass', 'saveConnection', 'hold'])
+const STREAMS = new Set(['knownIds', 'intents', 'links', 'conflicts', 'kept', 'baseline'])
+const WRITES = new Set([
+  'commit',
+  'claim',
+  'claimExpired',
+  'startPass',
+  'saveConnection',
+  'hold',
+  'beginPause',
+  'settlePause',
+  'endPause',
+])
 
 async function* gatedStream(
   source: AsyncIterable<unknown>,

@@ -1,7 +1,7 @@
 import { isRestrictive } from '../../engine/core/consent.ts'
 import { fieldOf, isElement, type Cells } from '../../engine/core/catalogue.ts'
 import { sameJson, type Json, type JsonObject } from '../../engine/core/json.ts'
-import { SECOND_RECORD } from '../../engine/core/people.ts'
+import { DUPLICATE, SECOND_RECORD } from '../../engine/core/people.ts'
 import { valuesOf } from '../../engine/core/person.ts'
 import type { Intent, Link, LogEntry } from '../../engine/core/ports/store.ts'
 import type { World } from './world.ts'
@@ -31,12 +31,14 @@ export async function violations(
   const open = await all<Intent>(world.store.intents({}))
   found.push(...(await disagreements(world, links)))
   for (const intent of open) {
-    if (intent.state !== 'parked')
+    // What cannot be undone waits until an operator says yes.
+    if (intent.state !== 'parked' && intent.held !== DUPLICATE)
       found.push(`I1 an intent is left over: ${intent.op} in ${intent.connection} (${intent.state})`)
   }
   found.push(...orphans(world, links))
   found.push(...unheard(world, links))
   found.push(...deletions(world))
+  for (const write of world.wroteInPause) found.push(`I10 a write reached ${write} during its pause`)
   found.push(...(await vanished(world, typed)))
   found.push(...(await loosened(world, links, restrictions)))
   return found
@@ -82,18 +84,18 @@ function unheard(world: World, links: readonly Link[]): string[] {
   return [...world.apps.keys()].flatMap((name) =>
     world.idsOf(name).flatMap((id) => {
       const state = known.get(`${name} ${id}`)
-      return state === 'linked' || state === 'ambiguous'
+      return state === 'linked' || state === 'ambiguous' || state === 'second' || state === 'erased'
         ? []
         : [`I1 ${name} ${id} was never heard (${state ?? 'unknown'})`]
     }),
   )
 }
 
-/** I5: Kith deletes only who was deleted elsewhere before, and only where the policy says so. */
+/** I5: Kith deletes only who was deleted elsewhere before, where the policy says so, and second records that an operator let go. */
 function deletions(world: World): string[] {
   const byKith = [...world.everThere].filter((record) => {
     const [name = '', id = ''] = record.split(' ')
-    return !world.humanRemoved.has(record) && !world.app(name).peek(id)
+    return !world.humanRemoved.has(record) && !world.approved.has(record) && !world.app(name).peek(id)
   })
   const policies = [...world.rules.connections.values()].map((connection) => connection.deletes)
   const allowed = policies.includes('propagate') || policies.includes('archive')
@@ -110,6 +112,9 @@ function orphans(world: World, links: readonly Link[]): string[] {
       if (world.humanMade.has(`${name} ${id}`)) continue
       const link = linked.get(`${name} ${id}`)
       // A human who merges two people elsewhere, or adds one while Kith does, leaves two records here, for an operator.
+      if (link?.state === 'second') continue
+      // A create that was under way when its person was erased: it takes no part, and is offered to be deleted.
+      if (link?.state === 'erased') continue
       if (link?.state === 'ambiguous' && (link.reason?.startsWith(SECOND_RECORD) || world.merges > 0)) continue
       if (link?.state !== 'linked')
         found.push(
@@ -140,6 +145,8 @@ async function vanished(world: World, typed: readonly Typed[]): Promise<string[]
   }
   const lost: string[] = []
   for (const { app, id, cells } of typed) {
+    // Whoever is erased is to vanish, and with them what records had said that went into theirs before.
+    if (world.erased.has(`${app} ${id}`) || (world.erased.size > 0 && !world.app(app).peek(id))) continue
     for (const [cell, value] of Object.entries(cells)) {
       if (!kept.has(said(world, cell, value))) lost.push(`I3 ${cell} typed in ${app} ${id} has vanished`)
     }

@@ -1,28 +1,38 @@
 import type { Act } from '../../engine/core/act.ts'
-import type { Consent } from '../../engine/core/consent.ts'
+import { strictest, type Consent } from '../../engine/core/consent.ts'
+import { excluded, excluder, type Certificate, type Erasure, type Waiver } from '../../engine/core/erasure.ts'
 import type { Failure } from '../../engine/core/failure.ts'
+import { countedCause, type CountedCause } from '../../engine/core/health.ts'
 import type { Json, JsonObject } from '../../engine/core/json.ts'
 import type { Person } from '../../engine/core/person.ts'
 import type {
+  Apart,
+  Baseline,
   Commit,
   CommitResult,
   Conflict,
   ConnectionCounts,
   ConnectionState,
+  Holdings,
   Intent,
   IntentFilter,
   IntentState,
+  Kept,
   KeyHolder,
   Link,
+  LikelyPair,
   LinkState,
   LogEntry,
   Neighbourhood,
+  Pause,
   Settlement,
   Store,
   Unplanned,
 } from '../../engine/core/ports/store.ts'
+import { keyedHash } from '../../engine/store/erasures.ts'
 import { bucketOf, checkOpen, heldFor } from '../../engine/store/promises.ts'
 import { searchQuery, searchText } from '../../engine/store/search.ts'
+import { likelyPairs } from './likely-pairs.ts'
 
 type Delivery = Intent & { answer: JsonObject | null; settled_ms: number }
 
@@ -33,7 +43,7 @@ interface Slot {
 }
 
 const ID_BATCH = 1000
-const COUNTED: ReadonlySet<LinkState> = new Set(['linked', 'staged', 'ambiguous', 'missing'])
+const COUNTED: ReadonlySet<LinkState> = new Set(['linked', 'staged', 'ambiguous', 'second', 'missing'])
 
 /**
  * The store of the simulation: the same promises as Postgres, kept by one suite (test/store), with no clock, no randomness
@@ -46,6 +56,7 @@ export class MemoryStore implements Store {
   readonly #people = new Map<string, Person>()
   readonly #unplanned = new Map<string, number>()
   readonly #acts: Act[] = []
+  readonly #apart = new Map<string, Apart>()
   readonly #consents = new Map<string, Consent>()
   #marks = 0
   /** Connection, record id. */
@@ -55,6 +66,7 @@ export class MemoryStore implements Store {
   readonly #staged = new Set<Link>()
   readonly #rechecks = new Set<Link>()
   readonly #ambiguous = new Set<Link>()
+  readonly #second = new Set<Link>()
   /** Person id, connection. */
   readonly #slots = new Map<string, Map<string, Slot>>()
   readonly #intentsById = new Map<string, Intent>()
@@ -65,6 +77,12 @@ export class MemoryStore implements Store {
   #logged = 0
   readonly #tallies = new Map<string, { connection: string; what: string; bucket_ms: number; count: number }>()
   #round = 0
+  /** Connection, record id. */
+  readonly #kept = new Map<string, Map<string, Kept>>()
+  readonly #erasures = new Map<string, Erasure>()
+  /** By hash: the erasures that bar it. */
+  readonly #barred = new Map<string, Set<string>>()
+  readonly #baselines = new Map<string, readonly Baseline[]>()
 
   async ensureConnections(
     wanted: readonly { name: string; app: string; mode: ConnectionState['mode'] }[],
@@ -167,7 +185,10 @@ export class MemoryStore implements Store {
   }
 
   async consents(keys: readonly string[]): Promise<Consent[]> {
-    return [...new Set(keys)].flatMap((key) => this.#consents.get(key) ?? [])
+    return [...new Set(keys)].flatMap((key) => {
+      const consent = this.#consents.get(this.#consentKey(key))
+      return consent ? { ...consent, key } : []
+    })
   }
 
   async commit(commit: Commit): Promise<CommitResult> {
@@ -198,14 +219,27 @@ export class MemoryStore implements Store {
     for (const intent of commit.intents ?? []) this.#setOpen(intent.personId, intent.connection, intent)
     const settlements = (commit.settlements ?? []).toSorted((a, b) => order(a.intentId, b.intentId))
     for (const settlement of settlements) this.#settle(settlement)
-    for (const change of commit.changes ?? []) this.#log.push({ ...change, id: ++this.#logged })
+    if (commit.erasure) this.#beginErasure(commit.erasure)
+    const act = commit.act?.id ?? null
+    for (const change of commit.changes ?? []) {
+      const pass = act === null ? (this.#connections.get(change.stamp.by)?.pass ?? null) : null
+      this.#log.push({ ...change, id: ++this.#logged, act, pass })
+    }
     for (const conflict of commit.conflicts ?? []) this.#putConflict(conflict)
     for (const { personId, mark } of commit.planned ?? []) {
       if (this.#unplanned.get(personId) === mark) this.#unplanned.delete(personId)
     }
-    if (commit.act) this.#acts.push(commit.act)
+    if (commit.act && !this.#acts.some(({ id }) => id === act)) this.#acts.push(commit.act)
+    for (const { connection, recordId } of commit.unkeep ?? []) this.#kept.get(connection)?.delete(recordId)
+    for (const one of commit.keep ?? []) {
+      const kept = nested(this.#kept, one.connection, () => new Map<string, Kept>())
+      kept.set(one.recordId, { ...one, mark: ++this.#marks })
+    }
+    for (const pair of commit.apart ?? []) this.#apart.set(JSON.stringify([pair.a, pair.b]), pair)
     for (const consent of commit.consents ?? []) {
-      this.#consents.set(consent.key, { ...consent, version: (this.#consents.get(consent.key)?.version ?? 0) + 1 })
+      const key = this.#consentKey(consent.key)
+      const told = key === consent.key ? consent : { ...consent, key, events: [] }
+      this.#consents.set(key, { ...told, version: (this.#consents.get(key)?.version ?? 0) + 1 })
     }
     const keys = (commit.consents ?? []).map(({ key }) => key)
     const concerned = (await this.keyHolders(keys)).flatMap(({ personId }) => personId ?? [])
@@ -219,7 +253,60 @@ export class MemoryStore implements Store {
     return { kind: 'committed' }
   }
 
+  async beginPause(connection: string, pause: Omit<Pause, 'since_ms'>, act: Act): Promise<boolean> {
+    const state = this.#connections.get(connection)
+    if (!state || state.pause !== null) return false
+    this.#patch(connection, { pause: { ...pause, since_ms: null } })
+    this.#acts.push(act)
+    return true
+  }
+
+  async settlePause(connection: string, id: string, now_ms: number): Promise<number | null> {
+    const state = this.#connections.get(connection)
+    if (!state?.pause || state.pause.id !== id) return null
+    if (state.pause.since_ms !== null) return 0
+    const underWay = [...this.#intentsById.values()].filter(
+      (intent) => intent.connection === connection && intent.state === 'sending',
+    )
+    if (underWay.length > 0) return underWay.length
+    const links = [...(this.#links.get(connection)?.values() ?? [])].sort(byRecord)
+    this.#baselines.set(
+      connection,
+      links.map(({ recordId, personId, state: was, fields, rev, rewrites }) => {
+        return { recordId, personId, state: was, fields, rev, rewrites }
+      }),
+    )
+    this.#patch(connection, { pause: { ...state.pause, since_ms: now_ms }, pass: state.pass + 1, chunk: 0 })
+    return 0
+  }
+
+  async endPause(connection: string, id: string): Promise<number | null> {
+    const state = this.#connections.get(connection)
+    if (!state?.pause || state.pause.id !== id) return null
+    const waiting = this.#kept.get(connection)?.size ?? 0
+    if (waiting > 0) return waiting
+    this.#baselines.delete(connection)
+    this.#patch(connection, { pause: null, pass: state.pass + 1, chunk: 0 })
+    return 0
+  }
+
+  async *kept(connection: string, recordIds?: readonly string[]): AsyncIterable<Kept> {
+    const all = [...(this.#kept.get(connection)?.values() ?? [])]
+    const wanted = recordIds === undefined ? all : all.filter(({ recordId }) => recordIds.includes(recordId))
+    yield* wanted.sort((a, b) => a.mark - b.mark)
+  }
+
+  async keptCount(connection: string): Promise<number> {
+    return this.#kept.get(connection)?.size ?? 0
+  }
+
+  async *baseline(connection: string): AsyncIterable<Baseline> {
+    yield* this.#baselines.get(connection) ?? []
+  }
+
   async claim(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]> {
+    const state = this.#connections.get(connection)
+    if (state?.mode !== 'live' || state.pause !== null) return []
     return this.#sendable(connection, now_ms)
       .sort(byUrgency)
       .slice(0, limit)
@@ -252,7 +339,9 @@ export class MemoryStore implements Store {
 
   async brakeCounts(connection: string, since_ms: number): ReturnType<Store['brakeCounts']> {
     const pending = { create: 0, update: 0, delete: 0 }
-    for (const intent of this.#select({ connection, state: 'pending' })) if (!intent.released) pending[intent.op]++
+    for (const { released, op } of this.#select({ connection, state: 'pending' })) {
+      if (!released && op !== 'merge') pending[op]++
+    }
     const tallied: { [what: string]: number } = {}
     for (const tally of this.#tallies.values()) {
       if (tally.connection !== connection || tally.bucket_ms < bucketOf(since_ms)) continue
@@ -321,6 +410,46 @@ export class MemoryStore implements Store {
     )
   }
 
+  async healthCounts(): ReturnType<Store['healthCounts']> {
+    const all = new Map<string, { [cause in CountedCause]?: number }>()
+    const live = [...this.#people.values()].filter(({ state }) => state === 'live')
+    for (const connection of this.#connections.values()) {
+      const counts: { [cause in CountedCause]?: number } = {}
+      all.set(connection.name, counts)
+      const add = (link: Link | null, person: Person | undefined): void => {
+        const slot = person && this.#slots.get(person.id)?.get(connection.name)
+        const conflicts = person ? [...(this.#conflicts.get(person.id)?.values() ?? [])] : []
+        const cause = countedCause({
+          link: link && { ...link, broken: link.failure !== undefined },
+          intent: slot?.open ? { ...slot.open, held: slot.open.held ?? null } : null,
+          sending: slot?.sending !== undefined,
+          person: person?.state ?? null,
+          unplanned: person !== undefined && this.#unplanned.has(person.id),
+          conflict: conflicts.some((conflict) => conflict.connection === connection.name),
+          connection: {
+            mode: connection.mode,
+            paused: connection.pause !== null,
+            failing: connection.failure !== null,
+          },
+        })
+        counts[cause] = (counts[cause] ?? 0) + 1
+      }
+      const links = [...(this.#links.get(connection.name)?.values() ?? [])].filter(({ state }) => state !== 'gone')
+      for (const link of links) add(link, link.personId === null ? undefined : this.#people.get(link.personId))
+      const there = new Set(links.map(({ personId }) => personId))
+      for (const person of live) if (!there.has(person.id)) add(null, person)
+    }
+    return all
+  }
+
+  async livePeople({ after = '', ids, limit }: Parameters<Store['livePeople']>[0]): ReturnType<Store['livePeople']> {
+    return [...this.#people.values()]
+      .filter(({ id, state }) => state === 'live' && id > after && (ids === undefined || ids.includes(id)))
+      .sort((a, b) => order(a.id, b.id))
+      .slice(0, limit)
+      .map(({ id }) => ({ id, unplanned: this.#unplanned.has(id) }))
+  }
+
   async counts(): ReturnType<Store['counts']> {
     const all = new Map<string, { -readonly [what in keyof ConnectionCounts]: number }>()
     const of = (connection: string) => {
@@ -357,9 +486,17 @@ export class MemoryStore implements Store {
       .filter((entry) => filter.since_ms === undefined || entry.heard_ms >= filter.since_ms)
       .filter((entry) => filter.until_ms === undefined || entry.heard_ms <= filter.until_ms)
       .filter((entry) => filter.rule === undefined || entry.rule === filter.rule)
+      .filter((entry) => filter.people === undefined || filter.people.includes(entry.personId))
+      .filter((entry) => filter.act === undefined || entry.act === filter.act)
+      .filter((entry) => filter.pass === undefined || entry.pass === filter.pass)
       .filter((entry) => filter.beforeId === undefined || entry.id < filter.beforeId)
+      .filter((entry) => filter.fromId === undefined || entry.id >= filter.fromId)
       .reverse()
       .slice(0, filter.limit)
+  }
+
+  async oldestLog(): Promise<number | null> {
+    return this.#log[0]?.heard_ms ?? null
   }
 
   async acts(filter: Parameters<Store['acts']>[0]): Promise<Act[]> {
@@ -371,8 +508,165 @@ export class MemoryStore implements Store {
       .slice(0, filter.limit)
   }
 
+  async apart(subjects: readonly string[]): Promise<Apart[]> {
+    const wanted = new Set(subjects)
+    const found = [...this.#apart.values()].filter(({ a, b }) => wanted.has(a) || wanted.has(b))
+    return found.sort((one, other) => order(one.a, other.a) || order(one.b, other.b))
+  }
+
+  async likelyPairs(limit: number, block_max: number): Promise<LikelyPair[]> {
+    const live = [...this.#people.values()].filter((person) => person.state === 'live')
+    const keysOfPerson = (id: string): string[] =>
+      [...(this.#linksOfPerson.get(id) ?? [])].flatMap((link) => (link.state === 'linked' ? link.keys : []))
+    return likelyPairs(
+      live.map((person) => ({ person, keys: keysOfPerson(person.id) })),
+      limit,
+      block_max,
+    )
+  }
+
   async deliveries(personId: string, limit: number): ReturnType<Store['deliveries']> {
     return (this.#deliveries.get(personId) ?? []).toReversed().slice(0, limit)
+  }
+
+  async absorbed(people: readonly string[]): Promise<string[]> {
+    const found = new Set<string>()
+    for (let wave: readonly string[] = people; wave.length > 0;) {
+      const into = new Set(wave)
+      wave = [...this.#people.values()]
+        .filter(({ id, mergedInto }) => mergedInto !== undefined && into.has(mergedInto) && !found.has(id))
+        .map(({ id }) => id)
+      for (const id of wave) found.add(id)
+    }
+    return [...found].sort(order)
+  }
+
+  async barred(keys: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const found = keys.flatMap((key): [string, string][] => {
+      const [erasure] = [...(this.#barred.get(keyedHash(ERASURE_KEY, key)) ?? [])].sort(order)
+      return erasure === undefined ? [] : [[key, erasure]]
+    })
+    return new Map(found)
+  }
+
+  async barredBy(erasure: string): Promise<string[]> {
+    return [...this.#barred].flatMap(([hash, barring]) => (barring.has(erasure) ? [hash] : [])).sort(order)
+  }
+
+  async fingerprints(texts: readonly string[]): Promise<string[]> {
+    return texts.map((text) => keyedHash(ERASURE_KEY, text))
+  }
+
+  async erasures(filter: Parameters<Store['erasures']>[0]): Promise<Erasure[]> {
+    return [...this.#erasures.values()]
+      .filter((erasure) => filter.id === undefined || erasure.id === filter.id)
+      .filter((erasure) => filter.state === undefined || erasure.state === filter.state)
+      .sort((a, b) => b.opened_ms - a.opened_ms || order(b.id, a.id))
+      .slice(0, filter.limit)
+  }
+
+  async waive(id: string, connection: string, waiver: Waiver): Promise<boolean> {
+    const erasure = this.#erasures.get(id)
+    if (erasure?.state !== 'open') return false
+    this.#erasures.set(id, { ...erasure, waived: { ...erasure.waived, [connection]: waiver } })
+    return true
+  }
+
+  async holdings(people: readonly string[]): Promise<Holdings> {
+    const links = people.flatMap((id) => [...(this.#linksOfPerson.get(id) ?? [])])
+    const subjects = new Set(people.map((id) => `person:${id}`))
+    return {
+      cells: people.flatMap((id) => Object.keys(this.#people.get(id)?.cells ?? {})).length,
+      records: links.length,
+      log: this.#log.filter(({ personId }) => people.includes(personId)).length,
+      deliveries: people.flatMap((id) => this.#deliveries.get(id) ?? []).length,
+      conflicts: people.flatMap((id) => [...(this.#conflicts.get(id)?.keys() ?? [])]).length,
+      apart: [...this.#apart.values()].filter(({ a, b }) => subjects.has(a) || subjects.has(b)).length,
+      kept:
+        links.filter((link) => this.#kept.get(link.connection)?.has(link.recordId)).length +
+        [...this.#baselines.values()].flat().filter(({ personId }) => personId !== null && people.includes(personId))
+          .length,
+    }
+  }
+
+  async purge(id: string, certificate: Certificate, texts: readonly string[]): Promise<boolean> {
+    const erasure = this.#erasures.get(id)
+    if (erasure?.state !== 'open') return false
+    const people = new Set(erasure.people)
+    if ([...people].some((one) => [...(this.#slots.get(one)?.values() ?? [])].some((slot) => slot.sending)))
+      return false
+    this.#round++
+    const links = [...people].flatMap((one) => [...(this.#linksOfPerson.get(one) ?? [])])
+    const subjects = new Set([
+      ...[...people].map((one) => `person:${one}`),
+      ...links.map(({ connection, recordId }) => `record:${connection}/${recordId}`),
+    ])
+    for (const [key, { a, b }] of this.#apart) if (subjects.has(a) || subjects.has(b)) this.#apart.delete(key)
+    for (const link of links) {
+      const { connection, recordId } = link
+      this.#kept.get(connection)?.delete(recordId)
+      const baseline = this.#baselines.get(connection) ?? []
+      this.#baselines.set(
+        connection,
+        baseline.filter((one) => one.recordId !== recordId),
+      )
+      if (link.state === 'gone') this.#dropLink(link)
+      else this.#putLink({ ...excluded(link, id), version: link.version + 1 })
+    }
+    for (const [connection, baseline] of this.#baselines) {
+      this.#baselines.set(
+        connection,
+        baseline.filter(({ personId }) => personId === null || !people.has(personId)),
+      )
+    }
+    for (const link of [...this.#ambiguous]) {
+      if (!link.candidates?.some((one) => people.has(one))) continue
+      const { candidates: _candidates, reason: _reason, ...rest } = link
+      this.#putLink({ ...rest, state: 'staged', version: link.version + 1 })
+    }
+    const tells = (text: string): boolean => texts.some((one) => text.toLowerCase().includes(one))
+    for (const link of [...this.#links.values()].flatMap((all) => [...all.values()])) {
+      const own = texts.filter((one) => one.includes('@') || /\d{6}/.test(one))
+      const said = JSON.stringify(link.fields).toLowerCase()
+      if (link.state !== 'gone' || !own.some((one) => said.includes(one))) continue
+      const { fieldTimes_ms: _times, ...rest } = link
+      this.#putLink({ ...rest, fields: {}, base_ms: {}, rewrites: {}, version: link.version + 1 })
+    }
+    for (const one of people) {
+      for (const slot of this.#slots.get(one)?.values() ?? []) if (slot.open) this.#intentsById.delete(slot.open.id)
+      for (const map of [this.#slots, this.#deliveries, this.#conflicts, this.#unplanned, this.#people]) map.delete(one)
+    }
+    this.#log = this.#log.filter(({ personId }) => !people.has(personId))
+    for (const [index, act] of this.#acts.entries()) {
+      this.#acts[index] = {
+        ...act,
+        why: tells(act.why) ? GONE_TEXT : act.why,
+        about: tells(JSON.stringify(act.about)) ? {} : act.about,
+      }
+    }
+    for (const one of this.#erasures.values()) {
+      if (tells(one.why)) this.#erasures.set(one.id, { ...one, why: GONE_TEXT })
+    }
+    this.#hashConsents(texts.flatMap((text) => [`email:${text}`, `phone:${text}`]))
+    const { why } = this.#erasures.get(id) as Erasure
+    this.#erasures.set(id, { ...erasure, why, state: 'done', certificate })
+    return true
+  }
+
+  async liftErasure(id: string, waiver: Waiver): Promise<boolean> {
+    const erasure = this.#erasures.get(id)
+    if (erasure?.state !== 'done') return false
+    this.#round++
+    this.#erasures.set(id, { ...erasure, state: 'lifted', lifted: waiver })
+    for (const [hash, barring] of this.#barred) {
+      barring.delete(id)
+      if (barring.size === 0) this.#barred.delete(hash)
+    }
+    for (const link of [...this.#links.values()].flatMap((links) => [...links.values()])) {
+      if (link.state !== 'erased' || excluder(link) !== id) continue
+      this.#putLink({ ...link, recheck: true, rev: null, version: link.version + 1 })
+    }
+    return true
   }
 
   async prune(before_ms: number): Promise<number> {
@@ -386,6 +680,39 @@ export class MemoryStore implements Store {
     }
     for (const [key, tally] of this.#tallies) if (tally.bucket_ms < before_ms) this.#tallies.delete(key)
     return pruned
+  }
+
+  /** For the simulation's own eyes: whether a pause of the connection is acknowledged. */
+  isPaused(connection: string): boolean {
+    return this.#connections.get(connection)?.pause?.since_ms != null
+  }
+
+  /** For the simulation's own eyes: the write of this record that is under way. */
+  sendingOp(connection: string, recordId: string): Intent['op'] | undefined {
+    const intents = [...this.#slots.values()].flatMap((slots) => slots.get(connection)?.sending?.intent ?? [])
+    return intents.find((intent) => intent.recordId === recordId)?.op
+  }
+
+  /** Everybody, whatever became of them. */
+  everybody(): Person[] {
+    return [...this.#people.values()]
+  }
+
+  /** Everything there is, as one text: to see whether something is in it. */
+  dump(): string {
+    const maps = [
+      this.#facts,
+      this.#people,
+      this.#consents,
+      this.#intentsById,
+      this.#deliveries,
+      this.#baselines,
+      this.#apart,
+      this.#erasures,
+    ].map((map) => [...map])
+    const links = [...this.#links.values(), ...this.#kept.values()].map((map) => [...map])
+    const conflicts = [...this.#conflicts.values()].map((map) => [...map])
+    return JSON.stringify([maps, links, conflicts, this.#acts, this.#log])
   }
 
   async close(): Promise<void> {}
@@ -414,8 +741,18 @@ export class MemoryStore implements Store {
     intents = [],
     withdrawn = [],
     consentsSeen = [],
+    under,
+    keep = [],
+    unkeep = [],
+    erasure,
   }: Commit): boolean {
-    if (consentsSeen.some(({ key, version }) => (this.#consents.get(key)?.version ?? 0) !== version)) return true
+    if (erasure && (this.#erasures.get(erasure.erasure.id)?.state ?? 'open') !== 'open') return true
+    if (under && keptUnder(this.#connections.get(under.connection)) !== under.pause) return true
+    const markOf = (one: Pick<Kept, 'connection' | 'recordId'>): number =>
+      this.#kept.get(one.connection)?.get(one.recordId)?.mark ?? 0
+    if ([...keep, ...unkeep].some((one) => markOf(one) !== one.mark)) return true
+    if (consentsSeen.some(({ key, version }) => (this.#consents.get(this.#consentKey(key))?.version ?? 0) !== version))
+      return true
     if (matchRound !== undefined && matchRound !== this.#round) return true
     if ([...people, ...seen].some((person) => (this.#people.get(person.id)?.version ?? 0) !== person.version))
       return true
@@ -456,14 +793,47 @@ export class MemoryStore implements Store {
     if (before) {
       if (before.personId !== null) this.#linksOfPerson.get(before.personId)?.delete(before)
       for (const key of before.keys) this.#linksOfKey.get(key)?.delete(before)
-      for (const set of [this.#staged, this.#rechecks, this.#ambiguous]) set.delete(before)
+      for (const set of [this.#staged, this.#rechecks, this.#ambiguous, this.#second]) set.delete(before)
     }
     nested(this.#links, link.connection, () => new Map<string, Link>()).set(link.recordId, link)
     if (link.personId !== null) nested(this.#linksOfPerson, link.personId, () => new Set<Link>()).add(link)
     for (const key of link.keys) nested(this.#linksOfKey, key, () => new Set<Link>()).add(link)
     if (link.state === 'staged') this.#staged.add(link)
     if (link.state === 'ambiguous') this.#ambiguous.add(link)
+    if (link.state === 'second') this.#second.add(link)
     if (link.recheck) this.#rechecks.add(link)
+  }
+
+  #dropLink(link: Link): void {
+    this.#putLink({ ...link, personId: null, keys: [], state: 'gone', recheck: false })
+    this.#links.get(link.connection)?.delete(link.recordId)
+  }
+
+  #beginErasure({ erasure, keys }: NonNullable<Commit['erasure']>): void {
+    const before = this.#erasures.get(erasure.id)
+    this.#erasures.set(erasure.id, before ? { ...before, people: erasure.people } : erasure)
+    for (const key of keys) nested(this.#barred, keyedHash(ERASURE_KEY, key), () => new Set<string>()).add(erasure.id)
+    this.#round++
+    this.#hashConsents(keys)
+  }
+
+  /** The name under which the ledger keeps an address. */
+  #consentKey(key: string): string {
+    if (this.#erasures.size === 0) return key
+    const hash = keyedHash(ERASURE_KEY, key)
+    return this.#barred.has(hash) || this.#consents.has(`erased:${hash}`) ? `erased:${hash}` : key
+  }
+
+  #hashConsents(keys: readonly string[]): void {
+    for (const plain of keys) {
+      const entry = this.#consents.get(plain)
+      const key = this.#consentKey(plain)
+      if (!entry || key === plain) continue
+      this.#consents.delete(plain)
+      const held = this.#consents.get(key)
+      if (held && strictest(held.state, entry.state) === held.state) continue
+      this.#consents.set(key, { ...entry, key, events: [], version: (held?.version ?? 0) + 1 })
+    }
   }
 
   #underWay(link: Link): boolean {
@@ -485,7 +855,7 @@ export class MemoryStore implements Store {
         }
       }
     }
-    for (const { candidates = [], connection } of this.#ambiguous) {
+    for (const { candidates = [], connection } of [...this.#ambiguous, ...this.#second]) {
       for (const id of candidates) if (personIds.has(id)) suspect(id, connection)
     }
     const slots = ids.flatMap((id) => [...(this.#slots.get(id)?.values() ?? [])])
@@ -602,13 +972,25 @@ const FRESH: Omit<ConnectionState, 'name' | 'app' | 'mode'> = {
   lastRead_ms: null,
   failure: null,
   held: null,
+  pause: null,
 }
+
+/** The pause under which what is heard of a connection is kept; undefined for one that has no row. */
+function keptUnder(state: ConnectionState | undefined): string | null | undefined {
+  return state && (state.pause?.since_ms == null ? null : state.pause.id)
+}
+
+/** Any key does: nothing is ever taken from one simulated store to another. */
+const ERASURE_KEY = Buffer.alloc(64, 7)
+const GONE_TEXT = '(erased)'
 
 const NO_COUNTS: ConnectionCounts = {
   linked: 0,
   staged: 0,
   ambiguous: 0,
+  second: 0,
   missing: 0,
+  erased: 0,
   broken: 0,
   pending: 0,
   sending: 0,

@@ -6,7 +6,7 @@ import { run, STORM, type Weather } from './chaos.ts'
  */
 export async function shrink(seed: number): Promise<string> {
   let weather: Weather = STORM
-  for (const without of ['crashes', 'queueLoss', 'faults', 'humans'] as const) {
+  for (const without of ['erasures', 'undos', 'pauses', 'crashes', 'queueLoss', 'faults', 'operators', 'humans'] as const) {
     const milder = { ...weather, [without]: false }
     if ((await run(seed, milder)).violations.length > 0) weather = milder
   }

@@ -2,9 +2,11 @@ import { memoryRules } from '../support/rules.ts'
 import { MemoryApp } from '../../connectors/memory/app.ts'
 import { MemoryConnector } from '../../connectors/memory/index.ts'
 import { CONSENT_FIELDS, type Quirks } from '../../connectors/memory/quirks.ts'
+import { AppError } from '../../connectors/memory/wire.ts'
 import type { Connector } from '../../engine/core/ports/connector.ts'
 import type { Intent } from '../../engine/core/ports/store.ts'
 import type { ConnectionRules, Policy, Rules } from '../../engine/core/rules.ts'
+import { ActRefusedError } from '../../workers/acts.ts'
 import { applyChunk } from '../../workers/apply.ts'
 import { deliver } from '../../workers/deliver.ts'
 import { pullConnection } from '../../workers/pull.ts'
@@ -39,6 +41,8 @@ type Job =
 /** The middle of the year 2026. */
 const START_MS = 1_780_000_000_000
 
+const LEASE_MS = 30_000
+
 /**
  * A whole world in one process: apps with humans in them, the real workers, an in-process queue, the memory store, and a
  * clock that only the world moves. Everything that happens is drawn from the seed.
@@ -68,6 +72,14 @@ export class World {
   readonly humanRemoved = new Set<string>()
   /** How often a human has merged two records, and with them maybe two people. */
   merges = 0
+  /** Those of them that a human has made in an app. */
+  humanMerges = 0
+  /** `app id` of the records that an operator has let go away, and of those that they go into. */
+  readonly approved = new Set<string>()
+  /** `app id` of the records of people whom an operator has erased. */
+  readonly erased = new Set<string>()
+  /** Writes that reached an app after its pause was acknowledged (I10). */
+  readonly wroteInPause: string[] = []
 
   constructor(random: Random, plan: WorldPlan) {
     this.random = random
@@ -79,7 +91,12 @@ export class World {
           this.calls.set(name, (this.calls.get(name) ?? 0) + 1)
           if (call.method === 'write') this.writes.set(name, (this.writes.get(name) ?? 0) + call.size)
         }
+        const asked_ms = this.#now_ms
         await this.scheduler.gate(0, `${name}.${call.method} ${when}`)
+        if (call.method !== 'write' || when !== 'before') return
+        // A request that was not sent in time is given up.
+        if (this.#now_ms - asked_ms >= LEASE_MS / 2) throw new AppError(503)
+        if (this.store.isPaused(name)) this.wroteInPause.push(`${name} at ${this.#now_ms}`)
       }
       app.subscribe(() => {
         for (const { id } of app.all()) this.everThere.add(`${name} ${id}`)
@@ -101,6 +118,17 @@ export class World {
   /** The records that are in an app now. */
   idsOf(name: string): string[] {
     return [...this.app(name).all()].map((record) => record.id)
+  }
+
+  /**
+   * Whether an edit made now may be written over unseen: a write of the record is under way after the last look, and what is left of
+   * that race is the time of one request. Merges have no precondition in any app. Where operators make one person of two that have
+   * little in common, whole records are written over, so that it is met in other apps without preconditions, too.
+   */
+  exposed(name: string, id: string): boolean {
+    const op = this.store.sendingOp(name, id)
+    if (op === 'merge') return true
+    return op !== undefined && this.merges > this.humanMerges && !this.app(name).quirks.precondition
   }
 
   keepsConsent(name: string): boolean {
@@ -154,6 +182,19 @@ export class World {
     })
   }
 
+  /** An operator does something beside all else: it may be overtaken, or die, at any await. */
+  operate(label: string, work: (runtime: Runtime) => Promise<void>): void {
+    this.note(`operator: ${label}`)
+    this.scheduler.start(`operator: ${label}`, async (task) => {
+      try {
+        await forgiving(work(this.runtime(task)))
+      } catch (error) {
+        if (!(error instanceof ActRefusedError)) throw error
+        this.note(`refused: ${error.message}`)
+      }
+    })
+  }
+
   /** Something worth a line in the trace. */
   note(line: string): void {
     this.scheduler.trace.push(line)
@@ -203,7 +244,7 @@ export class World {
         settled: (intent, answer, settlement) =>
           this.note(`settle ${brief(intent)} ${JSON.stringify(answer)} -> ${settlement?.state ?? 'unknown'}`),
       },
-      limits: { chunk_max: 8, lease_ms: 30_000, mergeAttempts_max: 20 },
+      limits: { chunk_max: 8, lease_ms: LEASE_MS, mergeAttempts_max: 20 },
     }
   }
 

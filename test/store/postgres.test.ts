@@ -9,7 +9,7 @@ import { migrations } from '../../engine/store/migrations/index.ts'
 import { claim } from '../../engine/store/outbox.ts'
 import { openStore } from '../../engine/store/postgres.ts'
 import { freshDatabase, type FreshDatabase } from '../support/postgres.ts'
-import { collect, intent, link, person, write } from './sample.ts'
+import { collect, intent, link, live, person, write } from './sample.ts'
 import { storeSuite } from './store-suite.ts'
 
 const TABLES = [
@@ -24,9 +24,14 @@ const TABLES = [
   'conflict',
   'consent',
   'act',
+  'apart',
   'tally',
   'count',
   'matching',
+  'kept',
+  'baseline',
+  'erasure',
+  'barred',
 ].map((table) => `kith.${table}`)
 
 let database: FreshDatabase
@@ -146,6 +151,7 @@ describe('Postgres itself', () => {
 
   test('a claim passes by what another transaction holds', async () => {
     await empty()
+    await live(store)
     await write(store, { intents: [intent('i1', { planned_ms: 1 }), intent('i2', { planned_ms: 2 })] })
     const other = await admin.connect()
     try {

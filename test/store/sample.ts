@@ -36,6 +36,11 @@ export function link(recordId: string, more: Partial<Link> = {}): Link {
   }
 }
 
+/** Makes the connections of the samples such as may be written to: nothing is claimed where no row says so. */
+export async function live(store: Store, names: readonly string[] = ['crm', 'phones']): Promise<void> {
+  await store.ensureConnections(names.map((name) => ({ name, app: 'memory', mode: 'live' as const })))
+}
+
 export function intent(id: string, more: Partial<Intent> = {}): Intent {
   return {
     id,

@@ -1,9 +1,25 @@
 import { beforeEach, describe, expect, test } from '@jest/globals'
+import type { Act } from '../../engine/core/act.ts'
 import type { Failure } from '../../engine/core/failure.ts'
+import { countedCause } from '../../engine/core/health.ts'
 import type { Json } from '../../engine/core/json.ts'
+import { DUPLICATE, SECOND_RECORD } from '../../engine/core/people.ts'
 import type { Person } from '../../engine/core/person.ts'
-import type { Change, Conflict, FeedStep, Link, Store, Unplanned } from '../../engine/core/ports/store.ts'
-import { collect, consent, everything, intent, link, person, tally, write } from './sample.ts'
+import type {
+  Change,
+  Commit,
+  Conflict,
+  FeedStep,
+  Intent,
+  Kept,
+  Link,
+  LinkState,
+  Store,
+  Unplanned,
+} from '../../engine/core/ports/store.ts'
+import { describeErasures } from './erasures.ts'
+import { describeLikely } from './likely.ts'
+import { collect, consent, everything, intent, link, live, person, tally, write } from './sample.ts'
 
 const REFUSED: Failure = { kind: 'permanent', message: 'the field is too long', code: '400' }
 const NOW = 1_700_000_000_000
@@ -22,6 +38,9 @@ export function storeSuite(open: () => Promise<Store>): void {
       store = await open()
     })
 
+    describeLikely(async () => store)
+    describeErasures(async () => store)
+
     describe('connections and facts', () => {
       test('a wanted connection gets a row once, and keeps what is in it', async () => {
         await store.ensureConnections([{ name: 'crm', app: 'hubspot', mode: 'observe' }])
@@ -30,7 +49,7 @@ export function storeSuite(open: () => Promise<Store>): void {
           { name: 'phones', app: 'carddav', mode: 'live' },
           { name: 'crm', app: 'hubspot', mode: 'live' },
         ])
-        const fresh = { cursor: null, readWith: null, pass: 0, chunk: 0, scanned: false, failure: null }
+        const fresh = { cursor: null, readWith: null, pass: 0, chunk: 0, scanned: false, failure: null, pause: null }
         expect(await store.connections()).toEqual([
           { ...fresh, name: 'crm', app: 'hubspot', mode: 'paused', held: 'too many deletions', lastRead_ms: 5 },
           { ...fresh, name: 'phones', app: 'carddav', mode: 'live', held: null, lastRead_ms: null },
@@ -57,6 +76,175 @@ export function storeSuite(open: () => Promise<Store>): void {
 
       test('a pass of a connection that has no row is a mistake', async () => {
         await expect(store.startPass('nobody')).rejects.toThrow(RangeError)
+      })
+    })
+
+    describe('pauses (I10)', () => {
+      const pause = (id: string, until_ms: number | null = null) => {
+        return { id, at_ms: NOW, by: 'ada', why: 'clean-up', until_ms }
+      }
+      const act = (id: string): Act => {
+        return { id, at_ms: NOW, by: 'ada', why: 'clean-up', kind: 'pause', about: { connection: 'crm' } }
+      }
+      const begin = (id = 'a1', connection = 'crm') => store.beginPause(connection, pause(id), act(id))
+      const state = async () => (await store.connections()).find(({ name }) => name === 'crm')
+      const claim = () => store.claim('crm', 10, NOW, LEASE_END)
+      const keptOf = (connection = 'crm', ids?: string[]) => collect(store.kept(connection, ids))
+      const heard = (recordId: string, more: Partial<Kept> = {}): Kept => {
+        const record = { id: recordId, rev: '2', fields: { given: 'Ada' } }
+        return { connection: 'crm', recordId, record, end: null, heard_ms: NOW, mark: 0, ...more }
+      }
+      beforeEach(async () => {
+        await store.ensureConnections([
+          { name: 'crm', app: 'csv', mode: 'live' },
+          { name: 'desk', app: 'csv', mode: 'live' },
+        ])
+      })
+
+      test('nothing is claimed in a pause, nor where the connection is not live; other connections go on', async () => {
+        await write(store, {
+          people: [person('p1')],
+          intents: [intent('i1', { personId: 'p1' }), intent('i2', { personId: 'p1', connection: 'desk' })],
+        })
+        expect(await begin()).toBe(true)
+        expect(await claim()).toEqual([])
+        expect(await store.claim('desk', 10, NOW, LEASE_END)).toMatchObject([{ id: 'i2' }])
+        expect(await store.settlePause('crm', 'a1', NOW)).toBe(0)
+        expect(await claim()).toEqual([])
+        expect(await store.endPause('crm', 'a1')).toBe(0)
+        await store.saveConnection('crm', { mode: 'observe' })
+        expect(await claim()).toEqual([])
+        await store.saveConnection('crm', { mode: 'live' })
+        expect(await claim()).toMatchObject([{ id: 'i1' }])
+      })
+
+      test('it is acknowledged when no write is under way, and then says so', async () => {
+        await write(store, { people: [person('p1')], intents: [intent('i1', { personId: 'p1' })] })
+        await claim()
+        await begin()
+        expect(await store.settlePause('crm', 'a1', NOW)).toBe(1)
+        expect(await state()).toMatchObject({ pause: { ...pause('a1'), since_ms: null } })
+        // What is lost can still be found out about.
+        expect(await store.claimExpired('crm', 10, LEASE_END, LEASE_END + 1)).toMatchObject([{ id: 'i1' }])
+        await write(store, { settlements: [{ intentId: 'i1', state: 'pending', notBefore_ms: 0, now_ms: NOW }] })
+        expect(await store.settlePause('crm', 'a1', NOW + 5)).toBe(0)
+        expect(await state()).toMatchObject({ pause: { ...pause('a1'), since_ms: NOW + 5 } })
+        expect(await store.settlePause('crm', 'a1', NOW + 9)).toBe(0)
+        expect(await state()).toMatchObject({ pause: { since_ms: NOW + 5 } })
+        expect(await store.acts({ kind: 'pause', limit: 9 })).toEqual([act('a1')])
+      })
+
+      test('of many claims and pauses at once, no claim comes after the acknowledgement', async () => {
+        const people = Array.from({ length: 20 }, (_, index) => person(`p${index}`))
+        await write(store, { people, intents: people.map(({ id }) => intent(`i${id}`, { personId: id })) })
+        const claims = Array.from({ length: 6 }, () => store.claim('crm', 2, NOW, LEASE_END))
+        const begun = begin()
+        const later = Array.from({ length: 6 }, async () => {
+          await begun
+          return store.claim('crm', 2, NOW, LEASE_END)
+        })
+        await begun
+        const underWay = await store.settlePause('crm', 'a1', NOW)
+        const claimed = (await Promise.all(claims)).flat().length
+        expect((await Promise.all(later)).flat()).toEqual([])
+        // Whoever claimed at all was seen: had none been under way, the pause would stand.
+        expect(underWay).toBe(claimed)
+        expect(await collect(store.intents({ state: 'sending' }))).toHaveLength(claimed)
+      })
+
+      test('a connection is in one pause at a time; another one does not end it', async () => {
+        expect(await Promise.all([begin('a1'), begin('a2')])).toContain(false)
+        const id = (await state())?.pause?.id as string
+        const other = id === 'a1' ? 'a2' : 'a1'
+        expect(await store.settlePause('crm', other, NOW)).toBeNull()
+        expect(await store.endPause('crm', other)).toBeNull()
+        expect(await store.endPause('crm', id)).toBe(0)
+        expect(await state()).toMatchObject({ pause: null })
+        expect(await store.endPause('crm', id)).toBeNull()
+        expect(await begin('a3', 'nobody')).toBe(false)
+      })
+
+      test('it begins and ends with a new pass, so that what is on its way is heard anew', async () => {
+        const pass = await store.startPass('crm')
+        await begin()
+        expect(await state()).toMatchObject({ pass })
+        await store.settlePause('crm', 'a1', NOW)
+        expect(await state()).toMatchObject({ pass: pass + 1, chunk: 0 })
+        expect(await store.commit({ feed: { connection: 'crm', pass, chunk: 1, last: true, now_ms: NOW } })).toEqual({
+          kind: 'stale',
+        })
+        await store.endPause('crm', 'a1')
+        expect(await state()).toMatchObject({ pass: pass + 2, chunk: 0 })
+      })
+
+      test('the baseline is what the records were when it was acknowledged, and goes with the pause', async () => {
+        await write(store, {
+          people: [person('p1')],
+          links: [link('r2', { personId: 'p1', state: 'linked' }), link('r1')],
+        })
+        await begin()
+        expect(await collect(store.baseline('crm'))).toEqual([])
+        await store.settlePause('crm', 'a1', NOW)
+        const [known] = (await store.loadRecords('crm', ['r2'])).links
+        await write(store, { links: [{ ...(known as Link), fields: { given: 'Else' } }] })
+        const baseline = await collect(store.baseline('crm'))
+        expect(baseline.map(({ recordId }) => recordId)).toEqual(['r1', 'r2'])
+        const { recordId, personId, state: was, fields, rev, rewrites } = known as Link
+        expect(baseline[1]).toEqual({ recordId, personId, state: was, fields, rev, rewrites })
+        await store.endPause('crm', 'a1')
+        expect(await collect(store.baseline('crm'))).toEqual([])
+      })
+
+      test('what is kept comes back whole, in the order of hearing, and holds the pause open', async () => {
+        await begin()
+        await store.settlePause('crm', 'a1', NOW)
+        const merged = heard('r3', { record: null, end: { kind: 'merged', into: 'r1' } })
+        await write(store, { keep: [heard('r1')] })
+        await write(store, { keep: [heard('r2', { end: { kind: 'gone' } }), { ...heard('x'), connection: 'desk' }] })
+        await write(store, { keep: [merged] })
+        const kept = await keptOf()
+        expect(kept.map(({ mark: _mark, ...rest }) => rest)).toEqual(
+          [heard('r1'), heard('r2', { end: { kind: 'gone' } }), merged].map(({ mark: _mark, ...rest }) => rest),
+        )
+        expect(await keptOf('crm', ['r3', 'nobody'])).toMatchObject([{ recordId: 'r3' }])
+        expect(await store.keptCount('crm')).toBe(3)
+        expect(await store.endPause('crm', 'a1')).toBe(3)
+        await write(store, { keep: [{ ...(kept[0] as Kept), heard_ms: NOW + 1 }] })
+        expect((await keptOf()).map(({ recordId }) => recordId)).toEqual(['r2', 'r3', 'r1'])
+        await write(store, { unkeep: await keptOf() })
+        expect(await store.endPause('crm', 'a1')).toBe(0)
+        expect(await keptOf('desk')).toHaveLength(1)
+      })
+
+      test('what was heard anew meanwhile is neither overwritten nor decided, and takes the rest of its commit back', async () => {
+        await write(store, { keep: [heard('r1'), heard('r2')] })
+        const [before, other] = (await keptOf()) as [Kept, Kept]
+        await write(store, { keep: [{ ...before, heard_ms: NOW + 1 }] })
+        const losers: Commit[] = [
+          { keep: [before], people: [person('p1')] },
+          { unkeep: [before, other], people: [person('p1')] },
+          { keep: [heard('r1')], people: [person('p1')] },
+        ]
+        for (const commit of losers) expect(await store.commit(commit)).toEqual({ kind: 'lost' })
+        expect(await store.keptCount('crm')).toBe(2)
+        expect((await store.loadPeople(['p1'])).people).toEqual([])
+        const racers = Array.from({ length: 6 }, () => store.commit({ unkeep: [other] }))
+        const kinds = (await Promise.all(racers)).map(({ kind }) => kind)
+        expect(kinds.filter((kind) => kind === 'committed')).toHaveLength(1)
+      })
+
+      test('what was decided under a pause is lost when that is over, and what was decided without one when it begins', async () => {
+        const under = (id: string | null): Commit => ({ under: { connection: 'crm', pause: id }, unplanned: ['p1'] })
+        expect(await store.commit(under(null))).toEqual({ kind: 'committed' })
+        await begin()
+        // Not acknowledged yet: what is heard is heard as ever.
+        expect(await store.commit(under(null))).toEqual({ kind: 'committed' })
+        expect(await store.commit(under('a1'))).toEqual({ kind: 'lost' })
+        await store.settlePause('crm', 'a1', NOW)
+        expect(await store.commit(under(null))).toEqual({ kind: 'lost' })
+        expect(await store.commit(under('a1'))).toEqual({ kind: 'committed' })
+        await store.endPause('crm', 'a1')
+        expect(await store.commit(under('a1'))).toEqual({ kind: 'lost' })
       })
     })
 
@@ -275,6 +463,7 @@ export function storeSuite(open: () => Promise<Store>): void {
 
     describe('neighbourhoods', () => {
       test('the links asked for bring their people, and these their other links, intents and conflicts', async () => {
+        await live(store)
         await write(store, {
           people: [person('p1'), person('p2'), person('p3')],
           links: [
@@ -446,6 +635,7 @@ export function storeSuite(open: () => Promise<Store>): void {
       })
 
       test('a person with a write under way is not planned', async () => {
+        await live(store)
         await write(store, { people: [person('p1')], intents: [intent('i1', { personId: 'p1' })], unplanned: ['p1'] })
         const [claimed] = await store.claim('crm', 1, NOW, NOW + 1)
         expect(await store.unplanned(10)).toEqual([])
@@ -465,6 +655,7 @@ export function storeSuite(open: () => Promise<Store>): void {
       })
 
       test('a record is to be read again once no write to it or its person is under way', async () => {
+        await live(store)
         await write(store, {
           links: [
             link('1', { recheck: true }),
@@ -494,6 +685,8 @@ export function storeSuite(open: () => Promise<Store>): void {
     })
 
     describe('the outbox', () => {
+      beforeEach(() => live(store))
+
       const open = () => collect(store.intents({}))
       const ids = (intents: readonly { id: string }[]) => intents.map((one) => one.id)
       const claim = (limit = 100, now_ms = NOW, connection = 'crm') => store.claim(connection, limit, now_ms, LEASE_END)
@@ -776,6 +969,7 @@ export function storeSuite(open: () => Promise<Store>): void {
       })
 
       test('intents come in the order of connection and plan, by any filter', async () => {
+        await live(store, ['a', 'z'])
         await write(store, {
           intents: [
             intent('i1', { planned_ms: 3, state: 'held' }),
@@ -894,7 +1088,7 @@ export function storeSuite(open: () => Promise<Store>): void {
           ],
         })
         await store.claim('crm', 1, NOW, LEASE_END)
-        const none = { linked: 0, staged: 0, ambiguous: 0, missing: 0, broken: 0 }
+        const none = { linked: 0, staged: 0, ambiguous: 0, second: 0, erased: 0, missing: 0, broken: 0 }
         expect(await store.counts()).toEqual(
           new Map([
             [
@@ -918,6 +1112,122 @@ export function storeSuite(open: () => Promise<Store>): void {
       })
     })
 
+    describe('health', () => {
+      test('is counted by the order of countedCause, every place once, whatever is open about it', async () => {
+        const modes = { live: 'live', watch: 'observe', off: 'paused' } as const
+        await store.ensureConnections(Object.entries(modes).map(([name, mode]) => ({ name, app: 'memory', mode })))
+        await store.saveConnection('watch', { failure: REFUSED })
+        const states: LinkState[] = [
+          'linked',
+          'staged',
+          'ambiguous',
+          'second',
+          'missing',
+          'unreadable',
+          'gone',
+          'erased',
+        ]
+        const opens = [
+          null,
+          'approval',
+          'brake: x',
+          'standard: y',
+          DUPLICATE,
+          'parked',
+          'pending',
+          'retry',
+          'sending',
+        ] as const
+        const expected = new Map(Object.keys(modes).map((name) => [name, {} as { [cause: string]: number }]))
+        const commit = {
+          people: [] as Person[],
+          links: [] as Link[],
+          intents: [] as Intent[],
+          conflicts: [] as Conflict[],
+        }
+        const unplanned: string[] = []
+        const live: string[] = []
+        const claimed: string[] = []
+        let number = 0
+        for (const connection of Object.keys(modes)) {
+          for (const state of [...states, null]) {
+            for (const open of opens) {
+              for (const extra of ['', 'recheck', 'unplanned', 'conflict', 'broken', 'deleted'] as const) {
+                // What waits under way is claimed by the store itself, which claims in a live connection only.
+                if (open === 'sending' && (connection !== 'live' || state !== 'linked')) continue
+                const id = `p${String(++number).padStart(4, '0')}`
+                const own = state !== 'staged' && state !== 'ambiguous' && state !== 'unreadable' && state !== 'erased'
+                const gone = extra === 'deleted'
+                commit.people.push(person(id, { state: gone ? 'deleted' : 'live' }))
+                if (!gone) live.push(id)
+                const broken = extra === 'broken'
+                const held = open?.includes(':') || open === 'approval' ? open : null
+                const reason = state === 'ambiguous' && number % 2 === 0 ? `${SECOND_RECORD}, twice` : 'why'
+                const recheck = extra === 'recheck'
+                if (state !== null) {
+                  const more = { connection, state, reason, recheck, personId: own ? id : null }
+                  commit.links.push(link(id, { ...more, ...(broken ? { failure: REFUSED } : {}) }))
+                }
+                if (open === 'sending') claimed.push(id)
+                const at = open === 'parked' ? 'parked' : held === null ? 'pending' : 'held'
+                const attempts = open === 'retry' ? 2 : 0
+                if (open !== null) {
+                  const more = { connection, personId: id, recordId: id, state: at, attempts } as const
+                  commit.intents.push(
+                    intent(id, { ...more, ...(held === null ? {} : { held }), urgent: open === 'sending' }),
+                  )
+                }
+                if (extra === 'unplanned') unplanned.push(id)
+                const asked = extra === 'conflict'
+                if (asked) commit.conflicts.push(conflict({ personId: id, connection, recordId: id }))
+                const tell = (there: boolean, whose: boolean): void => {
+                  const cause = countedCause({
+                    link: there && state !== null ? { state, reason, recheck, broken } : null,
+                    intent: open === null || open === 'sending' || !whose ? null : { state: at, attempts, held },
+                    sending: open === 'sending' && whose,
+                    person: whose ? (gone ? 'deleted' : 'live') : null,
+                    unplanned: whose && extra === 'unplanned',
+                    conflict: whose && asked,
+                    connection: {
+                      mode: modes[connection as keyof typeof modes],
+                      paused: false,
+                      failing: connection === 'watch',
+                    },
+                  })
+                  const counts = expected.get(connection) as { [cause: string]: number }
+                  counts[cause] = (counts[cause] ?? 0) + 1
+                }
+                const there = state !== null && state !== 'gone'
+                if (there) tell(true, own)
+                if (!gone && !(there && own)) tell(false, true)
+                // Everybody who lives is at a place in the other connections, too.
+                if (gone) continue
+                for (const other of Object.keys(modes)) {
+                  if (other === connection) continue
+                  const counts = expected.get(other) as { [cause: string]: number }
+                  const rest = other === 'off' ? 'paused' : extra === 'unplanned' ? 'planning' : 'absent'
+                  counts[rest] = (counts[rest] ?? 0) + 1
+                }
+              }
+            }
+          }
+        }
+        await write(store, { ...commit, unplanned })
+        await store.saveConnection('live', { mode: 'live' })
+        expect(await store.claim('live', claimed.length, NOW, LEASE_END)).toHaveLength(claimed.length)
+        const counted = await store.healthCounts()
+        expect(counted.get('crm')).toBeUndefined()
+        expect(Object.fromEntries(counted)).toEqual(Object.fromEntries(expected))
+
+        const first = await store.livePeople({ limit: 2 })
+        expect(first.map(({ id }) => id)).toEqual(live.slice(0, 2))
+        const next = await store.livePeople({ after: first[1]?.id ?? '', limit: 10_000 })
+        expect(next.map(({ id }) => id)).toEqual(live.slice(2))
+        expect(next.filter((one) => one.unplanned).map(({ id }) => id)).toEqual(unplanned)
+        expect(await store.livePeople({ ids: ['nobody', live[3] ?? ''], limit: 10 })).toHaveLength(1)
+      })
+    })
+
     describe('reading', () => {
       test('the change log is newest first and keeps every entry whole (I3)', async () => {
         const changes = [
@@ -928,14 +1238,42 @@ export function storeSuite(open: () => Promise<Store>): void {
         await write(store, { changes: changes.slice(0, 2) })
         await write(store, { changes: changes.slice(2) })
         const log = await store.log({ limit: 10 })
-        expect(log).toEqual(changes.map((entry, n) => ({ ...entry, id: n + 1 })).toReversed())
+        expect(log).toEqual(changes.map((entry, n) => ({ ...entry, id: n + 1, act: null, pass: null })).toReversed())
         const found = async (filter: Omit<Parameters<Store['log']>[0], 'limit'>) =>
           (await store.log({ ...filter, limit: 10 })).map((entry) => entry.id)
         expect(await found({ personId: 'p1' })).toEqual([2, 1])
         expect(await found({ connection: 'crm' })).toEqual([3, 1])
         expect(await found({ cell: 'note' })).toEqual([2])
         expect(await found({ since_ms: 20 })).toEqual([3, 2])
+        expect(await found({ people: ['p2', 'p3'] })).toEqual([3])
+        expect(await found({ fromId: 2, beforeId: 3 })).toEqual([2])
         expect((await store.log({ limit: 1 })).map((entry) => entry.id)).toEqual([3])
+      })
+
+      test('the change log knows the pass a change was heard in, or the act that made it', async () => {
+        const act = { id: 'a1', at_ms: 1, by: 'ann', why: '', kind: 'undo', about: {} }
+        expect(await store.oldestLog()).toBeNull()
+        await store.ensureConnections([{ name: 'crm', app: 'memory', mode: 'live' }])
+        await write(store, { changes: [change({ heard_ms: 10 })] })
+        await store.startPass('crm')
+        await write(store, { changes: [change({ heard_ms: 20 }), change({ stamp: { at: 1, by: 'nobody' } })] })
+        // An act of several commits is one act.
+        await write(store, { act, changes: [change({})] })
+        await write(store, { act: { ...act, at_ms: 2 }, changes: [change({})] })
+        const told = (await store.log({ limit: 9 })).map((entry) => [entry.id, entry.act, entry.pass])
+        expect(told).toEqual([
+          [5, 'a1', null],
+          [4, 'a1', null],
+          [3, null, null],
+          [2, null, 1],
+          [1, null, 0],
+        ])
+        expect((await store.log({ act: 'a1', limit: 9 })).map(({ id }) => id)).toEqual([5, 4])
+        expect((await store.log({ connection: 'crm', pass: 1, limit: 9 })).map(({ id }) => id)).toEqual([2])
+        expect(await store.acts({ limit: 9 })).toEqual([act])
+        expect(await store.oldestLog()).toBe(10)
+        await store.prune(15)
+        expect(await store.oldestLog()).not.toBe(10)
       })
 
       test('acts are kept with who and why, newest first', async () => {
@@ -987,6 +1325,7 @@ export function storeSuite(open: () => Promise<Store>): void {
       })
 
       test('what tells of consent is claimed before everything older', async () => {
+        await live(store)
         await write(store, {
           intents: [
             intent('old', { planned_ms: 1 }),
@@ -1057,6 +1396,7 @@ export function storeSuite(open: () => Promise<Store>): void {
       })
 
       test('pruning removes what is older, and tells how much', async () => {
+        await live(store)
         await write(store, {
           changes: [change({ heard_ms: 10 }), change({ heard_ms: 20 })],
           intents: [intent('i1'), intent('i2'), intent('i3', { state: 'parked' })],

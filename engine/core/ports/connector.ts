@@ -63,6 +63,12 @@ export interface Connector {
   find?(create: CreateRequest, signal?: AbortSignal): Promise<AppRecord[]>
 
   /**
+   * Merges two records into one; there exactly where {@link Capabilities.merge} is declared. Like a write: refused for these two,
+   * or its answer lost, is an outcome.
+   */
+  merge?(request: MergeRequest, signal?: AbortSignal): Promise<MergeOutcome>
+
+  /**
    * Calls `hint` whenever the app itself announces a change (a file was saved, a push arrived); returns how to stop.
    * Hints only hasten the next pull: they may be lost or doubled.
    */
@@ -104,6 +110,16 @@ export interface Capabilities {
   /** Whether records can be created by us at all. */
   readonly create: boolean
   readonly delete: boolean
+  /**
+   * Whether a delete can be for good ({@link DeleteRequest.erase}): not to be taken back by people in the app, and no copy in a bin;
+   * false where it is left out.
+   */
+  readonly erase?: boolean
+  /**
+   * Whether the app can merge two records into one; false where it is left out. Afterwards reading the one that ended says
+   * `merged` or `gone`: that is how a merge whose answer was lost is found out about.
+   */
+  readonly merge?: boolean
   /** App fields without which no record can be created: whoever has none is not created there, and is no failure. */
   readonly requires?: readonly string[]
 }
@@ -198,6 +214,24 @@ export interface DeleteRequest {
   readonly rev: string | null
   /** Archive rather than delete, where the app can. */
   readonly archive: boolean
+  /**
+   * Somebody has asked to be forgotten. Where {@link Capabilities.erase} is declared, the delete is by the app's own call for that,
+   * for good, and also of a record that lies in the app's bin already; it may be repeated, and is `deleted` then too. Elsewhere it is
+   * a delete like any.
+   */
+  readonly erase?: boolean
+}
+
+/**
+ * Two records of one person become one: what the app keeps beside the fields (history, deals, tickets) goes over to `into`,
+ * and `id` is no more. It cannot be undone.
+ */
+export interface MergeRequest {
+  readonly ref: string
+  /** The record that ends. */
+  readonly id: string
+  /** The record that stands. */
+  readonly into: string
 }
 
 export type WriteRequest = CreateRequest | UpdateRequest | DeleteRequest
@@ -207,4 +241,9 @@ export type WriteOutcome =
   | { readonly ref: string; readonly kind: 'written'; readonly record: AppRecord }
   /** The delete is done, or there was nothing left to delete. */
   | { readonly ref: string; readonly kind: 'deleted'; readonly id: string }
+  | { readonly ref: string; readonly kind: 'failed'; readonly failure: Failure }
+
+export type MergeOutcome =
+  /** Done; `into` is the id that stands now, which may be a third one. */
+  | { readonly ref: string; readonly kind: 'merged'; readonly id: string; readonly into: string }
   | { readonly ref: string; readonly kind: 'failed'; readonly failure: Failure }

@@ -1,10 +1,13 @@
 import type { Act } from '../act.ts'
 import type { CellKey } from '../catalogue.ts'
 import type { Consent } from '../consent.ts'
+import type { Certificate, Erasure, Waiver } from '../erasure.ts'
 import type { Failure } from '../failure.ts'
+import type { CountedCause } from '../health.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { Person, Rule } from '../person.ts'
 import type { Stamp } from '../stamp.ts'
+import type { AppRecord } from './connector.ts'
 
 /**
  * What Kith knows of one record of one connection: its shadow, and the person it is linked to.
@@ -12,11 +15,15 @@ import type { Stamp } from '../stamp.ts'
  * - `staged`    heard and not yet matched: it has no person
  * - `linked`    kept in agreement with its person
  * - `ambiguous` it may be one of several people (or a second record of one): an operator decides, nothing is written
+ * - `second`    another record of somebody who has one there: it was folded into them by an operator, its values are theirs, and
+ *   it waits to be merged or deleted in the app. It stays with the person that was merged away; `candidates` names the one
+ *   who stands
  * - `missing`   gone from the app, and held by a brake: the deletion is not believed yet
  * - `unreadable` the app holds something that could never be read (`failure` says why)
  * - `gone`      deleted in the app; the row remembers whose it was, so that it is not created anew
+ * - `erased`    of somebody who was erased: it takes no part, and nothing of it is kept; `reason` names the erasure
  */
-export type LinkState = 'staged' | 'linked' | 'ambiguous' | 'missing' | 'unreadable' | 'gone'
+export type LinkState = 'staged' | 'linked' | 'ambiguous' | 'second' | 'missing' | 'unreadable' | 'gone' | 'erased'
 
 export interface Link {
   readonly connection: string
@@ -75,17 +82,21 @@ export interface Intent {
   readonly id: string
   readonly connection: string
   readonly personId: string
-  readonly op: 'create' | 'update' | 'delete'
+  readonly op: 'create' | 'update' | 'delete' | 'merge'
   /** null for a create. */
   readonly recordId: string | null
   readonly rev: string | null
+  /** For a merge: the record that stands. */
+  readonly into?: string
   readonly archive: boolean
+  /** Of a delete: somebody has asked to be forgotten, so it is for good, where the app can. */
+  readonly erase?: boolean
   /** The app fields to write: all of them for a create, the changed ones for an update. */
   readonly fields: JsonObject
   /** The same in canonical terms. */
   readonly cells: { readonly [cell: CellKey]: IntentCell }
   readonly state: IntentState
-  /** Why it is held: `approval`, `observe`, or the brake's own sentence. */
+  /** Why it is held: `approval`, `observe`, the brake's own sentence, or (for a second record) {@link DUPLICATE} of people.ts. */
   readonly held?: string
   /** An operator let it go: brakes do not stop it again, nor count it. */
   readonly released: boolean
@@ -112,8 +123,9 @@ export interface Change {
    * - `lost`      another value stands; this one is kept here
    * - `refused`   the policy, the direction or the blank rule says that this app may not change the field
    * - `rewritten` the app made something else of what we sent
+   * - `repaired`  the data standard made something else (`after`) of what was said (`before`)
    */
-  readonly kind: 'applied' | 'lost' | 'refused' | 'rewritten'
+  readonly kind: 'applied' | 'lost' | 'refused' | 'rewritten' | 'repaired'
   readonly rule: Rule
   readonly heard_ms: number
 }
@@ -170,7 +182,41 @@ export interface ConnectionState {
   readonly failure: Failure | null
   /** Why deletions heard from it are held (a brake's sentence), if they are. */
   readonly held: string | null
+  /** An operator's pause, beside whatever the config says: nothing is claimed for sending while there is one. */
+  readonly pause: Pause | null
 }
+
+/** An operator has stopped all writing to a connection, to clean up in its app. */
+export interface Pause {
+  /** Also that of the act. */
+  readonly id: string
+  readonly at_ms: number
+  readonly by: string
+  readonly why: string
+  /** When it should be over. It never ends by itself: from then on it is told as overdue. */
+  readonly until_ms: number | null
+  /**
+   * Since when no write is under way (I10), the baseline stands, and what is heard is kept for the operator instead of being
+   * merged; null while writes are still waited for.
+   */
+  readonly since_ms: number | null
+}
+
+/** What was heard of one record during a pause, as far as it differs from the baseline: part of the clean-up. */
+export interface Kept {
+  readonly connection: string
+  readonly recordId: string
+  /** The record as it was last heard; null where only its end was. */
+  readonly record: AppRecord | null
+  /** What became of the record in the end; null while it is there. */
+  readonly end: { readonly kind: 'gone' } | { readonly kind: 'merged'; readonly into: string } | null
+  readonly heard_ms: number
+  /** Compare-and-set key, and the order of hearing: never the same twice; 0 for what is not stored yet. */
+  readonly mark: number
+}
+
+/** One record as Kith knew it when a pause was acknowledged. */
+export type Baseline = Pick<Link, 'recordId' | 'personId' | 'state' | 'fields' | 'rev' | 'rewrites'>
 
 /** A step of a pass: chunk number `chunk` of pass `pass`; a cursor where the feed can go on from there. */
 export interface FeedStep {
@@ -227,10 +273,38 @@ export interface Commit {
   readonly tallies?: readonly Tally[]
   /** What an operator did to make this happen. */
   readonly act?: Act
+  /** Decided while the connection was in this pause (its id), acknowledged, or in none (null): if that is over, it is lost. */
+  readonly under?: { readonly connection: string; readonly pause: string | null }
+  /** Heard during a pause. `mark` is the one that was read, as a compare-and-set. */
+  readonly keep?: readonly Kept[]
+  /** Kept no longer: decided, or taken back in the app itself. */
+  readonly unkeep?: readonly Pick<Kept, 'connection' | 'recordId' | 'mark'>[]
+  /**
+   * An erasure that begins or goes on, and the keys that are barred by it from now on; what the ledger says of those is kept
+   * under their hashes.
+   */
+  readonly erasure?: { readonly erasure: Erasure; readonly keys: readonly string[] }
+  /** Pairs of people, or of a record and a person, that an operator knows to be different. */
+  readonly apart?: readonly Apart[]
   /** Entries of the consent ledger. Everybody who holds such an address is marked for planning. */
   readonly consents?: readonly Consent[]
   /** Addresses that the decision rests on: their entries must not have moved on. Version 0: there was none. */
   readonly consentsSeen?: readonly { readonly key: string; readonly version: number }[]
+}
+
+/**
+ * Two that are known to be different: `person:<id>`, or `record:<connection>/<record id>`. Kept for good; the smaller text
+ * comes first.
+ */
+export interface Apart {
+  readonly a: string
+  readonly b: string
+}
+
+/** Two people who may be one, and what brought them together. */
+export interface LikelyPair {
+  readonly a: string
+  readonly b: string
 }
 
 /** A flag that a person's plan is to be made; `mark` grows each time the flag is raised. */
@@ -269,7 +343,10 @@ export interface ConnectionCounts {
   readonly linked: number
   readonly staged: number
   readonly ambiguous: number
+  readonly second: number
   readonly missing: number
+  /** Records of people who were erased, which somebody has added again. */
+  readonly erased: number
   readonly broken: number
   readonly pending: number
   readonly sending: number
@@ -277,8 +354,26 @@ export interface ConnectionCounts {
   readonly parked: number
 }
 
+/** How much of somebody there is in the store. */
+export interface Holdings {
+  /** Values of cells, former ones included. */
+  readonly cells: number
+  readonly records: number
+  readonly log: number
+  readonly deliveries: number
+  readonly conflicts: number
+  /** What operators said about them. */
+  readonly apart: number
+  /** What was kept of their records while a connection was paused. */
+  readonly kept: number
+}
+
 export interface LogEntry extends Change {
   readonly id: number
+  /** The act that made the change, or null. */
+  readonly act: string | null
+  /** The pass of the connection in which it was heard, or null for an act. */
+  readonly pass: number | null
 }
 
 /**
@@ -333,8 +428,28 @@ export interface Store {
 
   commit(commit: Commit): Promise<CommitResult>
 
+  /** Begins a pause: from now on nothing is claimed there, in any process. false: the connection is in one already. */
+  beginPause(connection: string, pause: Omit<Pause, 'since_ms'>, act: Act): Promise<boolean>
   /**
-   * Claims up to `limit` pending intents of one connection for sending: urgent ones first, then the oldest, none whose person has one under way
+   * Acknowledges a pause, unless a write is under way: takes the baseline, and begins a pass, so that chunks on their way are
+   * heard anew, under the pause. Doing it twice changes nothing.
+   *
+   * @returns how many writes are under way: 0 says that it is acknowledged; null that there is no such pause
+   */
+  settlePause(connection: string, id: string, now_ms: number): Promise<number | null>
+  /**
+   * Ends a pause of which nothing is kept any more: forgets the baseline and begins a pass.
+   * @returns how many records are still kept: 0 says that it has ended; null that there is no such pause
+   */
+  endPause(connection: string, id: string): Promise<number | null>
+  /** What is kept of a connection, or of some of its records, in the order of hearing. */
+  kept(connection: string, recordIds?: readonly string[]): AsyncIterable<Kept>
+  keptCount(connection: string): Promise<number>
+  /** The connection's records as they were when its pause was acknowledged; empty without one. */
+  baseline(connection: string): AsyncIterable<Baseline>
+
+  /**
+   * Claims up to `limit` pending intents of one connection for sending, unless it is not `live` or in a pause (I10): urgent ones first, then the oldest, none whose person has one under way
    * in that connection, none before its time. Claimed intents are `sending`, with one more attempt, until `leaseEnd_ms`.
    */
   claim(connection: string, limit: number, now_ms: number, leaseEnd_ms: number): Promise<Intent[]>
@@ -370,6 +485,17 @@ export interface Store {
   links(filter: { connection?: string; state?: LinkState; broken?: boolean }): AsyncIterable<Link>
   conflicts(): AsyncIterable<Conflict>
   counts(): Promise<ReadonlyMap<string, ConnectionCounts>>
+  /**
+   * How records stand, by {@link countedCause}: every record that is not gone, and for every live person without one in a
+   * connection the place where it would be. Only causes that occur.
+   */
+  healthCounts(): Promise<ReadonlyMap<string, { readonly [cause in CountedCause]?: number }>>
+  /** Live people in the order of their ids, and whether their plan is to be made: to go through everybody, page by page. */
+  livePeople(filter: {
+    readonly after?: string
+    readonly ids?: readonly string[]
+    readonly limit: number
+  }): Promise<{ readonly id: string; readonly unplanned: boolean }[]>
   /** People whose names, addresses, numbers or id contain the text, best first; all of them for the empty text. */
   searchPeople(text: string, limit: number): Promise<Person[]>
   /** The change log, newest first. `connection`: whose word it was; `operator:<name>` for an act. */
@@ -380,14 +506,55 @@ export interface Store {
     since_ms?: number
     until_ms?: number
     rule?: Rule
+    /** Any of these people. */
+    people?: readonly string[]
+    act?: string
+    pass?: number
     /** Only older entries than this one: to page on. */
     beforeId?: number
+    /** Only this entry and newer ones. */
+    fromId?: number
     limit: number
   }): Promise<LogEntry[]>
+  /** When the oldest entry of the log was heard, in milliseconds; null for an empty log. What is older was pruned. */
+  oldestLog(): Promise<number | null>
+  /** What is known to be different from these. */
+  apart(subjects: readonly string[]): Promise<Apart[]>
+  /**
+   * Live people who share a number, an address, the part of it before the @, a name, or an organisation and a piece of a name:
+   * who may be one. Found by blocks of at most `block_max` people, the strongest kind first; a larger block says nothing.
+   */
+  likelyPairs(limit: number, block_max: number): Promise<LikelyPair[]>
   /** What operators did, newest first. */
   acts(filter: { id?: string; since_ms?: number; kind?: string; limit: number }): Promise<Act[]>
   /** Settled intents of a person, newest first: what was sent where, and what the app answered. */
   deliveries(personId: string, limit: number): Promise<(Intent & { answer: JsonObject | null; settled_ms: number })[]>
+  /** Everybody who was merged into one of these people, or into one of those. */
+  absorbed(people: readonly string[]): Promise<string[]>
+  /** Which of these keys are barred, and by which erasure: see barredKeys in erasure.ts. */
+  barred(keys: readonly string[]): Promise<ReadonlyMap<string, string>>
+  /** The hashes of what an erasure bars, in order. */
+  barredBy(erasure: string): Promise<string[]>
+  /** Hashes of texts under the store's own key, in their order. The same text always has the same one here, and elsewhere another. */
+  fingerprints(texts: readonly string[]): Promise<string[]>
+  /** Newest first. */
+  erasures(filter: { id?: string; state?: Erasure['state']; limit: number }): Promise<Erasure[]>
+  /** Says of an open erasure that a connection is not waited for. */
+  waive(erasure: string, connection: string, waiver: Waiver): Promise<boolean>
+  /** What there is of these people, by what it is, for the preview: counts only. */
+  holdings(people: readonly string[]): Promise<Holdings>
+  /**
+   * The end of an erasure: all that there is of its people goes, and the certificate stays. Records that are still there (in a
+   * connection that was waived) stay as `erased`. What operators wrote about the people goes where one of `texts` is in it.
+   *
+   * @returns false where it is not the time: the erasure is not open, or a write of theirs is under way
+   */
+  purge(erasure: string, certificate: Certificate, texts: readonly string[]): Promise<boolean>
+  /**
+   * The bar of an erasure ends; what else it barred stays barred. Records that it had excluded are read again, and are like any.
+   * @returns false where the erasure is not done
+   */
+  liftErasure(erasure: string, waiver: Waiver): Promise<boolean>
   /** Removes log entries and settled intents from before `before_ms`; returns how many. */
   prune(before_ms: number): Promise<number>
 
