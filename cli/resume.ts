@@ -223,7 +223,9 @@ async function show(
   }
   if (sum(part) !== sum(whole)) await output.say(`This part of it: ${countsLine(part)}.`)
   await samples(output, preview)
-  if (waiting > 0) await output.say(`${count(waiting, 'write')} from elsewhere wait for ${connection}.`)
+  if (waiting > 0) {
+    await output.say(`${count(waiting, 'write')} from elsewhere ${waiting === 1 ? 'waits' : 'wait'} for ${connection}.`)
+  }
   if (empty) return
   await output.say(`\n${FORETOLD[way ?? 'release']}`)
   if (preview.deletionsHeld !== null) await output.say(output.yellow(`  deletions are held: ${preview.deletionsHeld}`))

@@ -35,8 +35,10 @@ export function asYaml({ path, value }: Amendment): string {
   return stringify(nested, { collectionStyle: 'any', lineWidth: 0 }).trimEnd()
 }
 
-function parsed(text: string): Json {
-  return (parseDocument(text).toJS() ?? null) as Json
+/** What a file says; undefined where it is none. */
+function parsed(text: string): Json | undefined {
+  const document = parseDocument(text)
+  return document.errors.length > 0 ? undefined : ((document.toJS() ?? null) as Json)
 }
 
 function whole(document: Document, path: readonly string[], value: Json): string {

@@ -84,11 +84,7 @@ export async function applySightings(
     const hood = await store.loadRecords(connection.name, ids)
     if (readOver && movedOn(hood, connection.name, readOver, ids)) return 'early'
     const kept = pause === null ? [] : await keptOf(store, connection.name, ids)
-    if (
-      keptOver &&
-      ids.some((id) => (kept.find(({ recordId }) => recordId === id)?.mark ?? 0) !== (keptOver.get(id) ?? 0))
-    )
-      return 'early'
+    if (keptOver && keptAnew(kept, keptOver, ids)) return 'early'
     const consents = await consentsOf(runtime, hood, connection, records)
     const approval = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held: approval, deletionsHeld: held }
@@ -134,13 +130,13 @@ export function decideWithBrakes(
   return [...heldFields.keys()].some((field) => !brakes.heldFields.has(field)) ? decide(heldFields) : ws
 }
 
-/** The marks of what is kept of records in a pause; see {@link Order.keptOver}. */
+/** The marks of what is kept of records in a pause, 0 where nothing is; see {@link Order.keptOver}. */
 export async function keptMarksOf(
   store: Pick<Store, 'kept'>,
   connection: string,
   ids: readonly string[],
 ): Promise<Map<string, number>> {
-  const marks = new Map<string, number>()
+  const marks = new Map(ids.map((id) => [id, 0]))
   for await (const { recordId, mark } of store.kept(connection, ids)) marks.set(recordId, mark)
   return marks
 }
@@ -149,6 +145,11 @@ async function keptOf(store: Store, connection: string, ids: readonly string[]):
   const kept: Kept[] = []
   if (ids.length > 0) for await (const one of store.kept(connection, ids)) kept.push(one)
   return kept
+}
+
+function keptAnew(kept: readonly Kept[], keptOver: ReadonlyMap<string, number>, ids: readonly string[]): boolean {
+  const marks = new Map(kept.map(({ recordId, mark }) => [recordId, mark]))
+  return ids.some((id) => keptOver.has(id) && keptOver.get(id) !== (marks.get(id) ?? 0))
 }
 
 function movedOn(

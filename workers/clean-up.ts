@@ -1,3 +1,4 @@
+import { Apartness, personSubject, recordSubject } from '../engine/core/apart.ts'
 import { judgeWrites } from '../engine/core/brakes.ts'
 import {
   belongs,
@@ -299,10 +300,12 @@ async function decide(
     records.map((record) => [record.id, keysOf(rules.lens.get(record.fields), runtime.rules.catalogue)]),
   )
   const holders = await store.keyHolders([...new Set([...keys.values()].flat())])
+  const apart = new Apartness(await store.apart(records.map(({ id }) => recordSubject(rules.name, id))))
   const holdersOf = new Map(
     [...keys].map(([id, own]) => {
       const people = holders.filter((holder) => own.includes(holder.key)).flatMap(({ personId }) => personId ?? [])
-      return [id, [...new Set(people)]] as const
+      const record = recordSubject(rules.name, id)
+      return [id, [...new Set(people)].filter((one) => !apart.has(record, personSubject(one)))] as const
     }),
   )
   const others = holders.flatMap(({ personId }) => personId ?? [])
@@ -345,7 +348,7 @@ async function foresee(runtime: Runtime, ws: Workspace): Promise<Commit> {
   decideMatch(ws, rules, staged, asDecided(stored, ws), await matchTerms(runtime, staged))
   const held = await approvalHold(runtime)
   const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields: new Map<string, string>() }
-  for (const id of new Set([...(ws.commit().unplanned ?? [])])) planPerson(ws, rules, id, terms)
+  for (const id of ws.commit().unplanned ?? []) planPerson(ws, rules, id, terms)
   return ws.commit()
 }
 

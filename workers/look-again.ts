@@ -131,7 +131,7 @@ async function compare(
   intents: readonly Intent[],
   signal?: AbortSignal,
 ): Promise<{ moved: Answered; still: readonly Intent[] }> {
-  const over = intents.filter((intent) => intent.recordId !== null && intent.op !== 'merge' && !intent.erase)
+  const over = intents.filter((intent) => intent.recordId !== null && intent.op !== 'merge')
   if (over.length === 0) return { moved: [], still: intents }
   const ids = over.map((intent) => intent.recordId as string)
   const hood = await runtime.store.loadRecords(rules.name, ids)
@@ -147,8 +147,10 @@ async function compare(
     return { moved, still: [] }
   }
   const stands = (intent: Intent): boolean => {
-    if (intent.recordId === null || intent.op === 'merge' || intent.erase) return true
+    if (intent.recordId === null || intent.op === 'merge') return true
     const answer = answers.get(intent.recordId)
+    // Whoever is erased goes whatever they say by now; only what they say about consent is to be heard before.
+    if (intent.erase && answer?.kind !== 'record') return true
     const shadow = shadows.get(intent.recordId)
     return answer?.kind === 'record' && shadow !== undefined && sameFields(rules.lens, answer.record.fields, shadow)
   }

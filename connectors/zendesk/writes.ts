@@ -378,7 +378,12 @@ export class Batch {
     const deleted = await this.#delete(request)
     if (deleted.kind === 'failed') return deleted
     const pattern = 'deleted_users/{id}'
-    const response = await this.#send({ method: 'DELETE', path: `deleted_users/${id}`, pattern, accept: [403, 404, 422] })
+    const response = await this.#send({
+      method: 'DELETE',
+      path: `deleted_users/${id}`,
+      pattern,
+      accept: [403, 404, 422],
+    })
     if (response.status < 300 || response.status === 404) return { ref, kind: 'deleted', id }
     return failed(ref, refusalOf(response.status, response.body))
   }

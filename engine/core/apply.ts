@@ -65,8 +65,9 @@ function sightRecord(
   }
   if (!link || link.personId === null) return stage(ws, rules, connection, link, record, now_ms)
   if (ws.person(link.personId)?.state === 'erased') {
-    hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
-    return sightErased(ws, link, record.rev)
+    const fields = mapped(connection.lens, record.fields)
+    hearConsents(ws, connection, link, record, fields, now_ms)
+    return sightErased(ws, link, record.rev, fields)
   }
   if (link.state === 'second' && !ws.sending(link.personId, connection.name)) {
     return sightSecond(ws, rules, connection, link, record, now_ms)

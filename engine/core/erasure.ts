@@ -3,6 +3,7 @@ import { consentKeysOf } from './consent.ts'
 import type { Cells } from './catalogue.ts'
 import { withoutFailure } from './hear.ts'
 import { nameWords } from './identity.ts'
+import { sameJson, type JsonObject } from './json.ts'
 import { valuesOf, type Person } from './person.ts'
 import type { KeyHolder, Link } from './ports/store.ts'
 import type { ConnectionRules } from './rules.ts'
@@ -185,15 +186,19 @@ export function carry(ws: Workspace, link: Link, id: string): string {
   return id
 }
 
-/** A record of somebody who is being erased is heard of: nothing of it is taken over; if it is there again, it goes again. */
-export function sightErased(ws: Workspace, link: Link, rev: string | null): void {
+/**
+ * A record of somebody who is being erased is heard of: nothing of it becomes theirs, but the shadow is as it should be when it is
+ * deleted. If it is there again, it goes again.
+ */
+export function sightErased(ws: Workspace, link: Link, rev: string | null, fields: JsonObject): void {
   const personId = link.personId as string
   const rival = ws
     .linksOf(personId)
     .some((one) => one.connection === link.connection && one.recordId !== link.recordId && one.state === 'linked')
   const state = rival ? 'missing' : 'linked'
-  if (link.state === state && link.rev === rev && !link.recheck && !link.failure) return
-  ws.saveLink({ ...withoutFailure(link), state, rev, recheck: false })
+  const same = link.state === state && link.rev === rev && !link.recheck && !link.failure
+  if (same && sameJson(link.fields, fields)) return
+  ws.saveLink({ ...withoutFailure(link), state, rev, fields, recheck: false })
   ws.touch(personId)
 }
 

@@ -37,7 +37,9 @@ export async function barred(database: Database, keys: readonly string[]): Promi
 }
 
 export async function barredBy(database: Database, erasure: string): Promise<string[]> {
-  const { rows } = await database.run({ text: 'select hash from kith.barred where erasure = $1 order by hash' }, [erasure])
+  const { rows } = await database.run({ text: 'select hash from kith.barred where erasure = $1 order by hash' }, [
+    erasure,
+  ])
   return rows.map((row) => row.hash as string)
 }
 

@@ -24,10 +24,12 @@ beforeAll(async () => {
   database = await freshDatabase()
   folder = new Folder({ KITH_OPERATOR: 'grace', DATABASE_URL: database.url })
   folder.write('kith.yaml', CONFIG)
-  folder.write('crm.csv', `${CSV}Ada,Lovelace,ada@example.org,+49 30 123456,Countess\nBob,Stone,bob@example.org,,Mason\n`)
+  folder.write(
+    'crm.csv',
+    `${CSV}Ada,Lovelace,ada@example.org,+49 30 123456,Countess\nBob,Stone,bob@example.org,,Mason\n`,
+  )
   folder.write('news.csv', CSV)
   folder.write('phone/.keep', '')
-  expect((await folder.kith('sync', '--approve')).code).toBe(0)
 })
 afterAll(async () => {
   folder.remove()
@@ -54,7 +56,8 @@ where schemaname not in ('pg_catalog', 'information_schema') order by 1`,
     const found: string[] = []
     for (const { name } of tables) {
       const { rows } = await client.query<{ row: string }>(`select t::text as row from ${name} t`)
-      for (const { row } of rows) if (texts.some((one) => row.toLowerCase().includes(one.toLowerCase()))) found.push(name)
+      for (const { row } of rows)
+        if (texts.some((one) => row.toLowerCase().includes(one.toLowerCase()))) found.push(name)
     }
     return found
   } finally {
@@ -66,6 +69,7 @@ describe('kith forget (I7)', () => {
   let erasure = ''
 
   test('shows what will go, and does nothing without a yes', async () => {
+    expect((await folder.kith('sync', '--approve')).code).toBe(0)
     expect(await placesOf(HERS)).toContain('kith.person')
     const { code, out } = await folder.kith('forget', 'ada@example.org')
     expect(code).toBe(2)

@@ -98,7 +98,7 @@ describe('a clean-up from the command line', () => {
     const before = [phone(), sheet()]
     const shown = await folder.kith('resume', 'phone')
     expect(shown.out).toContain('Since then: 1 edited, 1 deleted, 1 created.')
-    expect(shown.out).toContain('1 write from elsewhere wait for phone')
+    expect(shown.out).toContain('1 write from elsewhere waits for phone')
     expect(shown.out).toMatch(/sheet: 1 to create, 1 to update, 1 to delete/)
     expect(shown.out).toContain('Nothing is decided yet')
     expect(shown.code).toBe(2)

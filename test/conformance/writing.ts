@@ -284,7 +284,8 @@ export function describeWriting(bench: Bench): void {
 
   const noErase = capabilities.erase !== true && 'erase is not declared'
   bench.group('erasing', () => {
-    const erase = (id: string, rev: string | null): WriteRequest => ({ ...remove(id, rev), erase: true }) as WriteRequest
+    const erase = (id: string, rev: string | null): WriteRequest =>
+      ({ ...remove(id, rev), erase: true }) as WriteRequest
 
     bench.test('somebody who is erased is gone for good, and the others are not (I7)', noErase, async (world) => {
       const [id = '', other = ''] = await fill(harness, world, 2)
@@ -296,15 +297,19 @@ export function describeWriting(bench: Bench): void {
       expect([...(await listed(world)).keys()]).toEqual([other])
     })
 
-    bench.test('what people have deleted before is erased from the bin too, and twice is once', noErase, async (world) => {
-      const [id = ''] = await fill(harness, world, 2)
-      const { rev } = await readOne(world.connector, id)
-      await world.human.remove(id)
-      for (const over of [rev, null]) {
-        expect(await writeOne(world.connector, erase(id, over))).toEqual({ ref: 'd', kind: 'deleted', id })
-        expect(world.human.bin?.()).toEqual([])
-      }
-    })
+    bench.test(
+      'what people have deleted before is erased from the bin too, and twice is once',
+      noErase,
+      async (world) => {
+        const [id = ''] = await fill(harness, world, 2)
+        const { rev } = await readOne(world.connector, id)
+        await world.human.remove(id)
+        for (const over of [rev, null]) {
+          expect(await writeOne(world.connector, erase(id, over))).toEqual({ ref: 'd', kind: 'deleted', id })
+          expect(world.human.bin?.()).toEqual([])
+        }
+      },
+    )
   })
 
   bench.group('batches', () => {

@@ -56,10 +56,12 @@ describe('consent (I7)', () => {
         const events = list.map(({ state, at, optIn }) => told(state, at, state === 'subscribed' ? optIn : null))
         const entry = hearAll(...events)
         const optIn = Math.max(0, ...events.map((event) => event.optIn_ms ?? 0))
-        const standing = events.filter((event) => isRestrictive(event.state) && event.stamp.at >= optIn)
-        if (standing.length > 0) expect(entry && isRestrictive(entry.state)).toBe(true)
+        const isForbidden = events.some((event) => isRestrictive(event.state) && event.stamp.at >= optIn)
+        const isKept = entry !== undefined && isRestrictive(entry.state)
+        return isKept || !isForbidden
       }),
     )
+    expect(hearAll(told('unsubscribed', 5))?.state).toBe('unsubscribed')
   })
 
   test('telling the same twice tells nothing new', () => {

@@ -24,7 +24,6 @@ beforeEach(async () => {
   sheet = new Sheet('sheet', join(dir, 'contacts.csv'), [])
   home = await TestHousehold.make(dir, [account(), sheet], { brakes: NO_BRAKES })
   await home.syncApproved()
-  expect(sheet.all().size).toBe(100)
 })
 afterEach(async () => {
   await home.close()
@@ -101,6 +100,7 @@ async function resume(
 }
 
 test('HubSpot is cleaned up: what was edited, merged, deleted and created is told, and released as it was told', async () => {
+  expect(sheet.all().size).toBe(100)
   await pauseAndCleanUp()
   expect(inSheet().get(emailOf(0))).toBe(human(0).title)
   const { ended, preview } = await resume('release')
@@ -128,9 +128,6 @@ test('reverted, HubSpot has the hundred again, each as it was', async () => {
   await pauseAndCleanUp()
   expect(await resume('revert')).toMatchObject({ ended: true })
   await home.syncUntil(() => simulator.contacts.live().length === 100)
-  for (const [email, title] of before)
-    if (titles().has(email)) expect([email, titles().get(email)]).toEqual([email, title])
-  for (let index = 40; index < 46; index++) expect(titles().has(emailOf(index))).toBe(true)
-  for (let index = 201; index < 205; index++) expect(titles().has(emailOf(index))).toBe(false)
+  expect(titles()).toEqual(before)
   expect(inSheet()).toEqual(elsewhere)
 }, 60_000)

@@ -111,18 +111,24 @@ export class Erasing {
         const decisive = strong.length > 0 ? strong : keys
         const barred = await world.store.barred(decisive)
         if (decisive.length > 0 && decisive.every((key) => barred.has(key))) {
-          const state = await this.#stateOf(name, id)
+          const { state, person } = await this.#standing(name, id)
+          // They came with an address of their own, which a human has taken away since.
+          if (person && (await this.#isSomebody(person))) continue
           // Made before, or under way when they were erased, and heard of only afterwards: it takes no part, and is offered.
-          if (state !== 'erased') found.push(`I7 ${name} ${id} (${state}) was made of somebody who was erased`)
+          if (state !== 'erased')
+            found.push(
+              `I7 ${name} ${id} (${state}) was made of somebody who was erased: ${JSON.stringify([...barred])}`,
+            )
         }
       }
     }
     return found
   }
 
-  async #stateOf(name: string, id: string): Promise<string> {
-    const [link] = (await this.#world.store.loadRecords(name, [id])).links.filter(({ recordId }) => recordId === id)
-    return link?.state ?? 'unknown'
+  async #standing(name: string, id: string): Promise<{ state: string; person: Person | undefined }> {
+    const hood = await this.#world.store.loadRecords(name, [id])
+    const link = hood.links.find(({ connection, recordId }) => connection === name && recordId === id)
+    return { state: link?.state ?? 'unknown', person: hood.people.find((one) => one.id === link?.personId) }
   }
 
   /** What only they had said is nowhere in the store; unless a human has put it into somebody else's record. */
@@ -155,7 +161,7 @@ export class Erasing {
   }
 
   async #isSomebody(person: Person): Promise<boolean> {
-    const keys = consentKeysOf(person).filter((key) => key.startsWith('email:'))
+    const keys = consentKeysOf(person)
     const barred = await this.#world.store.barred(keys)
     return keys.some((key) => !barred.has(key))
   }

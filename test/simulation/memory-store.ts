@@ -619,8 +619,8 @@ export class MemoryStore implements Store {
         baseline.filter(({ personId }) => personId === null || !people.has(personId)),
       )
     }
-    for (const link of [...this.#ambiguous]) {
-      if (!link.candidates?.some((one) => people.has(one))) continue
+    const waiting = [...this.#ambiguous].filter((link) => link.candidates?.some((one) => people.has(one)))
+    for (const link of waiting) {
       const { candidates: _candidates, reason: _reason, ...rest } = link
       this.#putLink({ ...rest, state: 'staged', version: link.version + 1 })
     }
