@@ -9,7 +9,7 @@ import type { Runtime } from '../workers/runtime.ts'
 import type { Context } from './context.ts'
 import { EXIT } from './errors.ts'
 import { count } from './output.ts'
-import { decisionOf, type ReviewOptions } from './review.ts'
+import { decisionOf, type ReviewOptions } from './review-decision.ts'
 import { printItem } from './review-text.ts'
 import { plain, titles } from './words.ts'
 

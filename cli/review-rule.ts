@@ -4,7 +4,7 @@ import { amendedConfig, ruleFor, writeConfig } from '../workers/review-rules.ts'
 import { confirm } from './ask.ts'
 import type { Context } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
-import type { Decided, ReviewOptions } from './review.ts'
+import type { Decided, ReviewOptions } from './review-decision.ts'
 
 /** Shows the rule that would decide such cases; with `--write`, the difference it makes, and puts it into kith.yaml. */
 export async function showRule(

@@ -15,32 +15,14 @@ import type { Runtime } from '../workers/runtime.ts'
 import { canAsk, confirm } from './ask.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
-import { findPerson } from './find-person.ts'
 import { wholeNumber } from './numbers.ts'
-import { operatorOf } from './operator.ts'
 import { count } from './output.ts'
 import { askThrough } from './review-ask.ts'
+import { decisionOf, type Decided, type ReviewOptions } from './review-decision.ts'
 import { showRule } from './review-rule.ts'
 import { itemJson, printItem } from './review-text.ts'
 import { withHousehold } from './session.ts'
 import { titles } from './words.ts'
-
-export interface ReviewOptions {
-  readonly choose?: string
-  readonly to?: string
-  readonly value?: string
-  readonly allLike?: boolean | string
-  readonly rule?: boolean
-  readonly write?: boolean
-  readonly why?: string
-  readonly by?: string
-  readonly yes?: boolean
-  readonly kind?: string
-  readonly connection?: string
-  readonly limit: number
-  readonly all?: boolean
-  readonly list?: boolean
-}
 
 const LIMIT = 20
 
@@ -253,27 +235,6 @@ async function decide(
   if (options.rule === true) return showRule(context, household, item, choose, options, { acts, refused })
   if (output.json) await output.print({ decided: acts.length, acts, refused })
   return EXIT.done
-}
-
-export async function decisionOf(
-  { env }: Pick<Context, 'env'>,
-  { store }: Household,
-  options: Pick<ReviewOptions, 'to' | 'value' | 'why' | 'by'>,
-  choose: string,
-): Promise<Decision> {
-  return {
-    choose,
-    by: operatorOf(options.by, env),
-    why: options.why ?? '',
-    ...(options.to === undefined ? {} : { person: (await findPerson(store, options.to)).id }),
-    ...(options.value === undefined ? {} : { value: options.value }),
-  }
-}
-
-export interface Decided {
-  /** The acts, by id. */
-  readonly acts: readonly string[]
-  readonly refused: readonly { readonly id: string; readonly why: string }[]
 }
 
 async function decideAll(runtime: Runtime, items: readonly ReviewItem[], decision: Decision): Promise<Decided> {

@@ -174,7 +174,7 @@ describe('two people who are one', () => {
       const records = [...place.app.all()]
       expect(records).toHaveLength(1)
       expect(records[0]?.fields).toMatchObject({ title: 'Countess', organisation: 'Engines' })
-      expect((records[0]?.fields['emails'] as object[]).length).toBe(2)
+      expect(records[0]?.fields['emails']).toHaveLength(2)
     }
     await expect(mergeTwo(await runtime(), wish, by)).rejects.toThrow(/merged already/)
     expect(await home.countedSync()).toEqual({ crm: 0, desk: 0 })

@@ -1,12 +1,21 @@
-import { run, STORM, type Weather } from './chaos.ts'
+import { run, WEATHERS, type Weather, type WeatherName } from './chaos.ts'
 
 /**
  * Leaves out of a failing run what it does not need to fail, and says how to see it again.
  * @returns what failed, under the mildest weather in which it still does, and the command that replays it
  */
-export async function shrink(seed: number): Promise<string> {
-  let weather: Weather = STORM
-  for (const without of ['erasures', 'undos', 'pauses', 'crashes', 'queueLoss', 'faults', 'operators', 'humans'] as const) {
+export async function shrink(seed: number, name: WeatherName = 'storm'): Promise<string> {
+  let weather: Weather = WEATHERS[name]
+  for (const without of [
+    'erasures',
+    'undos',
+    'pauses',
+    'crashes',
+    'queueLoss',
+    'faults',
+    'operators',
+    'humans',
+  ] as const) {
     const milder = { ...weather, [without]: false }
     if ((await run(seed, milder)).violations.length > 0) weather = milder
   }
@@ -18,7 +27,9 @@ export async function shrink(seed: number): Promise<string> {
   }
   const { violations } = await run(seed, weather)
   const needs = Object.entries(weather).map(([part, value]) => `${part}=${value}`)
-  return [`seed ${seed} (${needs.join(', ')})`, ...violations, `replay: npm run soak -- --seed ${seed} --trace`].join(
-    '\n  ',
-  )
+  return [
+    `seed ${seed} (${needs.join(', ')})`,
+    ...violations,
+    `replay: npm run soak -- --weather ${name} --seed ${seed} --trace`,
+  ].join('\n  ')
 }
