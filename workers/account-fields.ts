@@ -1,3 +1,4 @@
+import { consentCell } from '../engine/core/consent.ts'
 import type { AppField } from '../engine/core/ports/connector.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 
@@ -21,5 +22,8 @@ export function accountFields(listed: readonly AppField[], rules: ConnectionRule
     for (const name of new Set(sources.map(fieldOf))) mapsTo.set(name, [...(mapsTo.get(name) ?? []), canonical])
   }
   const read = new Set(rules?.lens.appFields.map(fieldOf))
+  for (const { channel, source } of rules?.lens.consents ?? []) {
+    mapsTo.set(source, [...(mapsTo.get(source) ?? []), consentCell(channel)])
+  }
   return listed.map((field) => ({ ...field, mapped: read.has(field.name), mapsTo: mapsTo.get(field.name) ?? [] }))
 }

@@ -49,7 +49,13 @@ export interface ListPage {
 export type WriteItem =
   | { readonly op: 'create'; readonly id?: string; readonly fields: JsonObject }
   | { readonly op: 'update'; readonly id: string; readonly ifRev?: string; readonly fields: JsonObject }
-  | { readonly op: 'delete'; readonly id: string; readonly ifRev?: string; readonly archive: boolean; readonly erase?: boolean }
+  | {
+      readonly op: 'delete'
+      readonly id: string
+      readonly ifRev?: string
+      readonly archive: boolean
+      readonly erase?: boolean
+    }
   | { readonly op: 'merge'; readonly id: string; readonly into: string }
 
 export type WriteResult =

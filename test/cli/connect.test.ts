@@ -169,7 +169,9 @@ describe('a connection that signs in, on the real command line', () => {
     expect(table.out).toMatch(/^field +label +type +writable +maps to +values$/m)
     expect(table.out).toMatch(/^firstname +First Name +string +yes +name\.given$/m)
     expect(table.out).toMatch(/^email\.all .* yes +emails$/m)
-    expect(table.out).toMatch(/^email +Email +string +yes +-$/m)
+    // Read for the consent that is about it, and mapped to nothing by itself.
+    expect(table.out).toMatch(/^email +Email +string +yes +yes$/m)
+    expect(table.out).toMatch(/^hs_email_optout .* yes +consent\.email$/m)
     expect(table.out).toMatch(/^tier +Tier +enumeration +yes +- +gold \(Gold\), tin \(Tin\)$/m)
     expect((await kith('fields', 'nobody')).err).toContain('there is no connection named nobody')
   })

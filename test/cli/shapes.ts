@@ -91,4 +91,6 @@ export const statusShape = z.strictObject({
       standard: z.strictObject({ fix: z.int(), warn: z.int(), hold: z.int() }).optional(),
     }),
   ),
+  /** The ids of those that an app has not answered yet. */
+  erasures: z.array(z.string()),
 })

@@ -36,7 +36,8 @@ beforeEach(async () => {
   const metrics = new Metrics()
   const store = {
     connections: async () => [],
-    counts: async () => new Map(), keptCount: async () => 0,
+    counts: async () => new Map(),
+    keptCount: async () => 0,
   }
   server = await startServer(
     { host: '127.0.0.1', port: 0 },

@@ -28,7 +28,12 @@ const consenting = lensFor([...FIELDS, ...CONSENT_FIELDS])
 
 /** The rules of a household of memory apps with the default mapping. */
 export function memoryRules(
-  apps: readonly { name: string; rules?: Partial<ConnectionRules>; consent?: boolean; quirks?: { readonly erase?: boolean } }[],
+  apps: readonly {
+    name: string
+    rules?: Partial<ConnectionRules>
+    consent?: boolean
+    quirks?: { readonly erase?: boolean }
+  }[],
   policies: { readonly [field: string]: Policy } = {},
 ): Rules {
   const connections = apps.map(({ name, rules, consent = false, quirks }): ConnectionRules => ({
