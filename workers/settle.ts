@@ -139,7 +139,7 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
     const hood = await withStanding(store, await store.loadPeople(ids))
     const ws = new Workspace(hood, await consentsFor(runtime, hood))
     const held = await approvalHold(runtime)
-    const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields }
+    const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields, withStanding: true as const }
     for (const id of ids) planPerson(ws, runtime.rules, id, terms)
     const commit = ws.commit()
     const result = await store.commit({ ...commit, planned: flags })

@@ -21,6 +21,8 @@ export interface PlanTerms {
   /** Fields behind a brake, and the brake's sentence. */
   readonly heldFields: ReadonlyMap<string, string>
   readonly newId: () => string
+  /** Everybody who stands for a merged person is in the workspace: whoever is not, is nobody. */
+  readonly withStanding?: true
 }
 
 /**
@@ -300,6 +302,11 @@ function planSecond(
   if (second.failure) return null
   if (second.recheck) return undefined
   const winner = standing(ws, second.candidates?.[0] ?? person.id)
+  if (!winner && terms.withStanding === true) {
+    // Whoever stood for the person is no more: the record is matched like any that is heard.
+    ws.saveLink({ ...withoutFailure(second), personId: null, state: 'staged' })
+    return null
+  }
   if (!winner) {
     ws.markUnplanned(person.id)
     return undefined

@@ -19,6 +19,12 @@ function spoilt(spoil: (honest: Connector) => Partial<Connector>, harness: Harne
         pull: (cursor, signal) => honest.pull(cursor, signal),
         read: (ids, signal) => honest.read(ids, signal),
         write: (requests, signal) => honest.write(requests, signal),
+        ...(honest.merge
+          ? {
+              merge: (request, signal) =>
+                (honest.merge as NonNullable<Connector['merge']>).call(honest, request, signal),
+            }
+          : {}),
         close: () => honest.close(),
       }
       return { ...world, connector: { ...bound, ...spoil(honest) } }
