@@ -191,7 +191,11 @@ describe('Postgres itself', () => {
           (line, at) =>
             /Index (Only )?Scan/.test(line) && !/Index Cond/.test(plan[at + 1] ?? '') && !/link_staged/.test(line),
         )
-        expect({ name, joined, unbound: unbound.filter((line) => !/ambiguous|link_candidates|link_second/.test(line)) }).toEqual({
+        expect({
+          name,
+          joined,
+          unbound: unbound.filter((line) => !/ambiguous|link_candidates|link_second/.test(line)),
+        }).toEqual({
           name,
           joined: [],
           unbound: [],
