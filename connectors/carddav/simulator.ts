@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { XMLParser } from 'fast-xml-parser'
+import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 
 /**
  * A CardDAV server in memory, on loopback: for `kith demo`, and for the faults that a real server cannot be asked for. It
@@ -143,10 +143,8 @@ class Simulator implements CardDavSimulator {
   readonly #authorization: string
   readonly #home: string
   readonly #books: Book[]
-  readonly #server: Server
-  #port = 0
+  readonly #server: SimulatorServer
   #writes = 0
-  readonly #closing = new AbortController()
 
   constructor(options: SimulatorOptions) {
     this.#options = options
@@ -163,21 +161,15 @@ class Simulator implements CardDavSimulator {
     for (const [index, { cards }] of options.books.entries()) {
       for (const [name, text] of Object.entries(cards ?? {})) this.#store(this.#books[index] as Book, name, text)
     }
-    this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy())
-    })
+    this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
 
   async listen(port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, '127.0.0.1', resolve)
-    })
-    this.#port = (this.#server.address() as AddressInfo).port
+    await this.#server.listen(port)
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}/`
+    return `${this.#server.origin}/`
   }
 
   get bookUrl(): string {
@@ -201,12 +193,7 @@ class Simulator implements CardDavSimulator {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-    })
-    this.#closing.abort()
-    this.#server.closeAllConnections()
-    await closed
+    await this.#server.close()
   }
 
   #bookNamed(name: string | undefined): Book {
@@ -236,7 +223,7 @@ class Simulator implements CardDavSimulator {
     const method = request.method ?? ''
     const path = new URL(request.url ?? '/', this.url).pathname
     const index = this.requests.push({ method, path, report: rootOf(body), status: 0 }) - 1
-    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#closing.signal })
+    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#server.closing })
     if (this.faults.droppedRequests > 0) {
       this.faults.droppedRequests--
       request.socket.destroy()
@@ -519,10 +506,4 @@ function escape(text: string): string {
     .replace(/>/g, '&gt;')
     .replace(/"/g, '&quot;')
     .replace(/\r/g, '&#13;')
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }

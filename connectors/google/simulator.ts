@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Json, JsonObject } from '../../engine/core/json.ts'
+import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 import { AddressBook, type Contact } from './simulator-book.ts'
 import { CREATE_MAX, DELETE_MAX, GROUP_PAGE_MAX, PAGE_MAX, READ_MAX, UPDATE_MAX } from './wire.ts'
 
@@ -137,11 +137,9 @@ class Simulator implements GoogleSimulator {
   mutationsAtOnce_max = 0
   readonly #options: SimulatorOptions
   readonly #now: () => number
-  readonly #server: Server
-  readonly #closing = new AbortController()
+  readonly #server: SimulatorServer
   readonly #access = new Set<string>()
   readonly #calls_ms: number[] = []
-  #port = 0
   #tokens = 0
   #epoch = 0
   #mutations = 0
@@ -151,21 +149,15 @@ class Simulator implements GoogleSimulator {
     this.#now = options.now ?? Date.now
     this.book = new AddressBook(this.#now, options.lag_ms ?? 0)
     if (options.accessToken !== undefined) this.#access.add(options.accessToken)
-    this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy())
-    })
+    this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
 
   async listen(port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, '127.0.0.1', resolve)
-    })
-    this.#port = (this.#server.address() as AddressInfo).port
+    await this.#server.listen(port)
   }
 
   get rootUrl(): string {
-    return `http://127.0.0.1:${this.#port}/`
+    return `${this.#server.origin}/`
   }
 
   get tokenUrl(): string {
@@ -181,12 +173,7 @@ class Simulator implements GoogleSimulator {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-    })
-    this.#closing.abort()
-    this.#server.closeAllConnections()
-    await closed
+    await this.#server.close()
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -203,7 +190,7 @@ class Simulator implements GoogleSimulator {
     const mutation = method !== 'GET'
     if (mutation) this.mutationsAtOnce_max = Math.max(this.mutationsAtOnce_max, ++this.#mutations)
     try {
-      if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#closing.signal })
+      if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#server.closing })
       const [status, answer, headers] = this.#answered(call, request.headers.authorization)
       const lost = mutation && status < 300 && this.faults.lostAnswers > 0
       this.exchanges.push({
@@ -566,12 +553,6 @@ function invalid(field: string, description: string): ApiError {
 function outOfQuota(): ApiError {
   const metric = "Quota exceeded for quota metric 'Critical read requests (Contact and Profile Reads)'"
   return new ApiError(429, 'RESOURCE_EXHAUSTED', metric, [info('RATE_LIMIT_EXCEEDED')])
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const parts: Buffer[] = []
-  for await (const part of request) parts.push(part as Buffer)
-  return Buffer.concat(parts).toString('utf8')
 }
 
 function reply(

@@ -1,7 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 import { SimulatedDeveloperApp } from './simulator-app.ts'
 import {
   isRefusal,
@@ -122,9 +122,7 @@ class Simulator implements HubSpotSimulator {
     mergedLeftOut: false,
   }
   readonly #options: SimulatorOptions
-  readonly #server: Server
-  readonly #closing = new AbortController()
-  #port = 0
+  readonly #server: SimulatorServer
   /** When the requests, and the searches, of the current windows came. */
   #recent: number[] = []
   #searches: number[] = []
@@ -144,21 +142,15 @@ class Simulator implements HubSpotSimulator {
       mergeKeepsPrimary: options.mergeKeepsPrimary ?? false,
     })
     this.contacts.onChange = (event) => this.#announce(event)
-    this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy())
-    })
+    this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
 
   async listen(port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, '127.0.0.1', resolve)
-    })
-    this.#port = (this.#server.address() as AddressInfo).port
+    await this.#server.listen(port)
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return this.#server.origin
   }
 
   hook(target: HookTarget): void {
@@ -170,12 +162,7 @@ class Simulator implements HubSpotSimulator {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-    })
-    this.#closing.abort()
-    this.#server.closeAllConnections()
-    await closed
+    await this.#server.close()
     await this.#delivery
   }
 
@@ -186,7 +173,7 @@ class Simulator implements HubSpotSimulator {
     const body = raw === '' ? null : (JSON.parse(raw) as unknown)
     const record: SimulatedRequest = { method, path: url.pathname + url.search, body, status: 0, answer: null }
     this.requests.push(record)
-    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#closing.signal })
+    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#server.closing })
     const answer =
       this.developerApp.answer(method, url, body) ??
       this.#failure(url.pathname) ??
@@ -484,7 +471,7 @@ class Simulator implements HubSpotSimulator {
   async #deliver(target: HookTarget): Promise<void> {
     const events = this.#events.splice(0, HOOK_EVENTS_MAX)
     if (events.length === 0) return
-    for (let attempt = 0; attempt < HOOK_ATTEMPTS_MAX && !this.#closing.signal.aborted; attempt++) {
+    for (let attempt = 0; attempt < HOOK_ATTEMPTS_MAX && !this.#server.closing.aborted; attempt++) {
       const body = JSON.stringify(events.map((event) => hookJson(event, target.portalId, attempt)))
       const timestamp = String(this.contacts.now_ms)
       const signature = createHmac('sha256', target.clientSecret)
@@ -495,12 +482,12 @@ class Simulator implements HubSpotSimulator {
         'X-HubSpot-Signature-v3': signature,
         'X-HubSpot-Request-Timestamp': timestamp,
       }
-      const answer = await fetch(target.url, { method: 'POST', headers, body, signal: this.#closing.signal }).catch(
+      const answer = await fetch(target.url, { method: 'POST', headers, body, signal: this.#server.closing }).catch(
         () => null,
       )
       await answer?.arrayBuffer()
       if (answer?.ok) return
-      await sleep((target.pause_ms ?? 1000) * 2 ** attempt, undefined, { signal: this.#closing.signal }).catch(
+      await sleep((target.pause_ms ?? 1000) * 2 ** attempt, undefined, { signal: this.#server.closing }).catch(
         () => undefined,
       )
     }
@@ -621,10 +608,4 @@ function hookJson(
 /** What HubSpot undoes in a URL before it signs. */
 function decoded(url: string): string {
   return url.replace(/%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi, (escape) => decodeURIComponent(escape))
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }

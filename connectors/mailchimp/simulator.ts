@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 import {
   hashOf,
   isRefusal,
@@ -108,12 +108,10 @@ class Simulator implements MailchimpSimulator {
   }
   readonly #options: SimulatorOptions
   readonly #id: string
-  readonly #server: Server
-  readonly #closing = new AbortController()
+  readonly #server: SimulatorServer
   #ahead_ms = 0
   #underWay = 0
   concurrent = 0
-  #port = 0
 
   constructor(options: SimulatorOptions) {
     this.#options = options
@@ -129,21 +127,15 @@ class Simulator implements MailchimpSimulator {
     })
     this.hooks = new SimulatedHooks(this.#id, () => this.#now())
     this.audience.onEvent = (event) => this.hooks.announce(event)
-    this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy())
-    })
+    this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
 
   async listen(port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, '127.0.0.1', resolve)
-    })
-    this.#port = (this.#server.address() as AddressInfo).port
+    await this.#server.listen(port)
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}/3.0`
+    return `${this.#server.origin}/3.0`
   }
 
   advance(ms: number): void {
@@ -151,13 +143,8 @@ class Simulator implements MailchimpSimulator {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-    })
-    this.#closing.abort()
-    this.#server.closeAllConnections()
+    await this.#server.close()
     await this.hooks.close()
-    await closed
   }
 
   #now(): number {
@@ -174,7 +161,7 @@ class Simulator implements MailchimpSimulator {
       const body = raw === '' ? null : (JSON.parse(raw) as unknown)
       const record: SimulatedRequest = { method, path: url.pathname + url.search, body, status: 0 }
       this.requests.push(record)
-      if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#closing.signal })
+      if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#server.closing })
       const answer =
         this.#failure(url.pathname) ??
         this.#limited() ??
@@ -486,10 +473,4 @@ function invalid(field: string, message: string): Answer {
 function problem(status: number, title: string, detail: string): Answer {
   const type = 'https://mailchimp.com/developer/marketing/docs/errors/'
   return { status, json: { type, title, status, detail, instance: randomUUID() } }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }

@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 import { customField, type SimulatedField } from './simulator-fields.ts'
 import { SimulatedMessages } from './simulator-messages.ts'
 import { RequestRefusal, RowRefusal, SimulatedOrg, type SimulatedRow } from './simulator-org.ts'
@@ -108,12 +108,10 @@ export class SalesforceSimulator {
   }
   readonly organizationId: string
   readonly #options: SimulatorOptions
-  readonly #server: Server
-  readonly #closing = new AbortController()
+  readonly #server: SimulatorServer
   readonly #tokens = new Set<string>()
   readonly #locators = new Map<string, Results>()
   #issued = 0
-  #port = 0
 
   constructor(options: SimulatorOptions) {
     this.#options = options
@@ -128,13 +126,11 @@ export class SalesforceSimulator {
       changed: (row) => this.messages.announce(row),
     })
     if (options.accessToken !== undefined) this.#tokens.add(options.accessToken)
-    this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy())
-    })
+    this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return this.#server.origin
   }
 
   now(): number {
@@ -142,11 +138,7 @@ export class SalesforceSimulator {
   }
 
   async listen(port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, '127.0.0.1', resolve)
-    })
-    this.#port = (this.#server.address() as AddressInfo).port
+    await this.#server.listen(port)
   }
 
   /** Ends all sessions that were handed out: clients have to ask for another. */
@@ -155,12 +147,7 @@ export class SalesforceSimulator {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-    })
-    this.#closing.abort()
-    this.#server.closeAllConnections()
-    await closed
+    await this.#server.close()
     await this.messages.close()
   }
 
@@ -172,7 +159,7 @@ export class SalesforceSimulator {
     const body: unknown = isForm ? Object.fromEntries(new URLSearchParams(text)) : jsonOf(text)
     const line: Traffic = { method, path: url.pathname, headers: request.headers, body, status: 0, answer: undefined }
     this.traffic.push(line)
-    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#closing.signal })
+    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#server.closing })
     if (this.faults.droppedRequests > 0) {
       this.faults.droppedRequests--
       request.socket.destroy()
@@ -502,10 +489,4 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }

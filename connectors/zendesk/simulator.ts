@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 import { SimulatedHooks, type HookTarget } from './simulator-hooks.ts'
 import { Refusal, SimulatedUsers, type NewUser, type SimulatedUser, type UserInput } from './simulator-users.ts'
 import { SimulatedWebhooks } from './simulator-webhooks.ts'
@@ -143,14 +143,12 @@ class Simulator implements ZendeskSimulator {
   readonly webhooks: SimulatedWebhooks
   readonly #authorization: string
   readonly #clock: () => number
-  readonly #server: Server
-  readonly #closing = new AbortController()
+  readonly #server: SimulatorServer
   readonly #jobs = new Map<string, Job>()
   /** Requests in the minute that began at the time given, by what they count for. */
   readonly #counts = new Map<string, { since_ms: number; count: number }>()
   #offset_ms = 0
   #epoch = 1
-  #port = 0
 
   constructor(options: SimulatorOptions) {
     const { email, token } = options
@@ -166,21 +164,15 @@ class Simulator implements ZendeskSimulator {
     )
     this.users.addStaff(email ?? 'admin@example.com')
     for (const user of options.users ?? []) this.users.add(user)
-    this.#server = createServer((request, response) => {
-      this.#serve(request, response).catch(() => response.destroy())
-    })
+    this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
 
   async listen(port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, '127.0.0.1', resolve)
-    })
-    this.#port = (this.#server.address() as AddressInfo).port
+    await this.#server.listen(port)
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`
+    return this.#server.origin
   }
 
   now(): number {
@@ -200,12 +192,7 @@ class Simulator implements ZendeskSimulator {
   }
 
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve())
-    })
-    this.#closing.abort()
-    this.#server.closeAllConnections()
-    await closed
+    await this.#server.close()
     await this.hooks.close()
   }
 
@@ -216,7 +203,7 @@ class Simulator implements ZendeskSimulator {
     const body: unknown = text === '' ? undefined : jsonOf(text)
     const line = { method, path: url.pathname, query: url.searchParams, headers: request.headers, body }
     const index = this.traffic.push({ ...line, status: 0, answer: undefined }) - 1
-    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#closing.signal })
+    if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#server.closing })
     if (this.faults.droppedRequests > 0) {
       this.faults.droppedRequests--
       request.socket.destroy()
@@ -564,10 +551,4 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }

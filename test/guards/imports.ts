@@ -79,7 +79,7 @@ const ROOMS: { readonly [name: string]: Room } = {
   },
 }
 
-const SIMULATOR = /^connectors\/[^/]+\/simulator/
+const SIMULATOR = /^connectors\/(?:[^/]+\/)?simulator/
 const RUNS_SIMULATORS = /^(test|bench)\/|^cli\/demo/
 
 export interface Breach {
