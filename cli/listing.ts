@@ -3,6 +3,7 @@ import { DUPLICATE } from '../engine/core/people.ts'
 import type { Json } from '../engine/core/json.ts'
 import type { Conflict, Intent, Link, Neighbourhood, Store } from '../engine/core/ports/store.ts'
 import { nameFromCells, personName, reasonInFull } from './words.ts'
+import { batches } from '../workers/batches.ts'
 
 /** What the store holds open, with the people's names, as it is printed: streamed, however much there is. */
 
@@ -36,7 +37,7 @@ export interface Operation {
 
 /** Writes that are planned: held or pending, not those that the app has refused. */
 export async function* operationsOf(store: Store): AsyncIterable<Operation> {
-  for await (const intents of batches(open(store))) {
+  for await (const intents of batches(open(store), BATCH)) {
     // A new record says by itself whom it is of; the others are looked up.
     const hood = await people(
       store,
@@ -83,7 +84,7 @@ export interface AmbiguousLine {
 
 /** Records that may be one of several people, or a second record of one. */
 export async function* ambiguousOf(store: Store): AsyncIterable<AmbiguousLine> {
-  for await (const links of batches(store.links({ state: 'ambiguous' }))) {
+  for await (const links of batches(store.links({ state: 'ambiguous' }), BATCH)) {
     const hood = await people(
       store,
       links.flatMap((link) => link.candidates ?? []),
@@ -106,7 +107,7 @@ export interface ConflictLine {
 
 /** Values between which a person must choose. */
 export async function* conflictsOf(store: Store): AsyncIterable<ConflictLine> {
-  for await (const conflicts of batches<Conflict>(store.conflicts())) {
+  for await (const conflicts of batches<Conflict>(store.conflicts(), BATCH)) {
     const hood = await people(
       store,
       conflicts.map((conflict) => conflict.personId),
@@ -141,7 +142,7 @@ export async function* parkedOf(
   store: Store,
   filter: { connection?: string; personId?: string } = {},
 ): AsyncIterable<ParkedLine> {
-  for await (const intents of batches(store.intents({ ...filter, state: 'parked' }))) {
+  for await (const intents of batches(store.intents({ ...filter, state: 'parked' }), BATCH)) {
     const hood = await people(
       store,
       intents.map((intent) => intent.personId),
@@ -162,6 +163,7 @@ export async function* parkedOf(
   const { connection, personId } = filter
   for await (const links of batches(
     store.links({ ...(connection === undefined ? {} : { connection }), broken: true }),
+    BATCH,
   )) {
     const wanted = links.filter(
       (link) => link.state !== 'gone' && (personId === undefined || link.personId === personId),
@@ -205,15 +207,4 @@ async function people(store: Store, ids: readonly string[]): Promise<Names> {
       return where.length > 0 ? `deleted in ${[...new Set(where)].join(', ')}` : 'deleted by an operator'
     },
   }
-}
-
-async function* batches<Item>(items: AsyncIterable<Item>): AsyncIterable<Item[]> {
-  let batch: Item[] = []
-  for await (const item of items) {
-    batch.push(item)
-    if (batch.length < BATCH) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
 }

@@ -12,6 +12,7 @@ import { faultOf, STANDARD_HOLD } from '../engine/core/standard.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { brakeHolds, isBrake } from './approve.ts'
 import { withStanding } from './standing.ts'
+import { batches } from './batches.ts'
 
 /**
  * - `conflict`   two apps say different things about a field, and its policy is `manual`
@@ -116,7 +117,7 @@ export async function findItems(at: Inspection, id: string, filter: ReviewFilter
 }
 
 async function* conflictItems({ store, rules }: Inspection): AsyncIterable<ReviewItem> {
-  for await (const conflicts of batches<Conflict>(store.conflicts())) {
+  for await (const conflicts of batches<Conflict>(store.conflicts(), BATCH)) {
     const people = await peopleOf(
       store,
       conflicts.map((conflict) => conflict.personId),
@@ -148,7 +149,7 @@ async function* conflictItems({ store, rules }: Inspection): AsyncIterable<Revie
 
 async function* recordItems(at: Inspection, connection?: string): AsyncIterable<ReviewItem> {
   const filter = { state: 'ambiguous' as const, ...(connection === undefined ? {} : { connection }) }
-  for await (const links of batches(at.store.links(filter))) {
+  for await (const links of batches(at.store.links(filter), BATCH)) {
     const people = await peopleOf(
       at.store,
       links.flatMap((link) => link.candidates ?? []),
@@ -183,7 +184,7 @@ function recordItem(rules: Rules, link: Link, people: ReadonlyMap<string, Person
 
 async function* heldItems({ store, rules }: Inspection, connection?: string): AsyncIterable<ReviewItem> {
   const filter = { state: 'held' as const, ...(connection === undefined ? {} : { connection }) }
-  for await (const intents of batches(store.intents(filter))) {
+  for await (const intents of batches(store.intents(filter), BATCH)) {
     const waiting = intents.filter((intent) => intent.held === DUPLICATE || isBrake(intent.held))
     if (waiting.length === 0) continue
     const hood = await withStanding(store, await store.loadPeople(waiting.map((intent) => intent.personId)))
@@ -356,14 +357,3 @@ function idOf(...subject: readonly string[]): string {
 }
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
-
-async function* batches<Item>(items: AsyncIterable<Item>): AsyncIterable<Item[]> {
-  let batch: Item[] = []
-  for await (const item of items) {
-    batch.push(item)
-    if (batch.length < BATCH) continue
-    yield batch
-    batch = []
-  }
-  if (batch.length > 0) yield batch
-}
