@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { z } from 'zod'
 import { CHUNK_MAX } from '../config/limits.ts'
 import type { Config } from '../config/types.ts'
@@ -53,11 +52,6 @@ export async function backtest<Result>(
   } finally {
     await household.close()
   }
-}
-
-/** The place where a config's data lie, for a message. */
-export function dataFolder(config: Config, env: HouseholdOptions['env']): string {
-  return env['KITH_DATA'] ?? join(config.baseDir, '.kith')
 }
 
 const plannedSchema = z.object({ lenses: z.record(z.string(), z.array(z.string())) })
