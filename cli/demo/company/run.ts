@@ -1,4 +1,3 @@
-import { appendFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -17,8 +16,11 @@ import { Progress } from '../../progress.ts'
 import { Tally } from '../../tally.ts'
 import { collect, compareAll, type Agreement } from '../agreement.ts'
 import { Journal, losersOf, type Loser } from '../journal.ts'
+import { fileLog } from '../log.ts'
+import { readPlan, type PlanSummary } from '../planned.ts'
 import { count, duration, fit, type Screen } from '../screen.ts'
-import { agreementTable, namesOf, showGone, showHappenings, showPlan, showUndecided } from '../show.ts'
+import { agreementTable, namesOf, showHappenings, showPlan, showUndecided } from '../show.ts'
+import { watchChanges } from '../watch.ts'
 import { openCompany, type Company } from './accounts.ts'
 import { editsLive, editsMeanwhile, type Accounts, type Edit } from './edits.ts'
 import { News, together } from './news.ts'
@@ -41,12 +43,7 @@ export interface Summary {
   /** Where the page is, as long as the demo runs. */
   readonly page: string
   readonly accounts: readonly { readonly name: string; readonly product: string; readonly records: number }[]
-  readonly plan: {
-    readonly create: number
-    readonly update: number
-    readonly undecided: number
-    readonly unreadable: number
-  }
+  readonly plan: PlanSummary
   readonly written: number
   readonly parked: number
   readonly agreement: Agreement
@@ -106,7 +103,7 @@ export class CompanyDemo {
     this.#screen = screen
     this.#signal = signal
     this.#started_ms = started_ms
-    this.#log = fileLog(join(options.dir, 'kith.log'))
+    this.#log = fileLog(options.dir)
   }
 
   async close(): Promise<void> {
@@ -153,27 +150,10 @@ export class CompanyDemo {
   /** Shows every change as it happens, until the signal. */
   async watch(): Promise<void> {
     const { store, runtime } = this.#open
-    const screen = this.#screen
     const gone = new Set((await collect(store.links({ state: 'gone' }))).map(({ recordId }) => recordId))
-    this.#journal.take()
-    let { told } = this.#journal
-    try {
-      for (;;) {
-        await this.#journal.until((journal) => journal.told > told, this.#signal)
-        while (told !== this.#journal.told) {
-          told = this.#journal.told
-          await pause(REST_MS, undefined, { signal: this.#signal })
-        }
-        const happenings = this.#journal.take()
-        const deleted = (await collect(store.links({ state: 'gone' }))).filter(({ recordId }) => !gone.has(recordId))
-        for (const { recordId } of deleted) gone.add(recordId)
-        if (happenings.length + deleted.length > 0) screen.say(screen.dim(new Date().toTimeString().slice(0, 8)))
-        await showHappenings(screen, runtime.rules.catalogue, store, happenings, (edit) => edit.at_ms)
-        await showGone(screen, store, deleted)
-      }
-    } catch (error) {
-      if (!this.#signal.aborted) throw error
-    }
+    const [journal, screen, catalogue] = [this.#journal, this.#screen, runtime.rules.catalogue]
+    journal.take()
+    await watchChanges({ journal, store, catalogue, screen, rest_ms: REST_MS, gone }, this.#signal)
   }
 
   async #introduce(): Promise<void> {
@@ -214,10 +194,7 @@ export class CompanyDemo {
     await dryRun(household, daemon, { signal: this.#signal })
     this.#signal.throwIfAborted()
     await this.#stopDaemon()
-    const intents = await collect(store.intents({}))
-    const undecided = await collect(store.links({ state: 'ambiguous' }))
-    const unreadable = await collect(store.links({ broken: true }))
-    const people = new Set((await collect(store.links({ state: 'linked' }))).map((link) => link.personId)).size
+    const { intents, undecided, unreadable, people, summary } = await readPlan(store)
     screen.say(
       `${count(this.#journal.heard, 'record')} are ${screen.strong(`${people} people`)}.`,
       `Where they differ the later value stands, and the other is kept: ${count(await lostIn(store), 'time')}.`,
@@ -229,13 +206,7 @@ export class CompanyDemo {
       const record = this.#accounts.get(connection)?.record(recordId)
       return record ? `${record.name} (${record.values.email ?? recordId})` : recordId
     })
-    const number = (op: string): number => intents.filter((intent) => intent.op === op).length
-    return {
-      create: number('create'),
-      update: number('update'),
-      undecided: undecided.length,
-      unreadable: unreadable.length,
-    }
+    return summary
   }
 
   async #approve(): Promise<number> {
@@ -380,15 +351,4 @@ export class CompanyDemo {
 
 async function lostIn(store: Store): Promise<number> {
   return (await store.log({ limit: 2000 })).filter((entry) => entry.kind === 'lost').length
-}
-
-/** What goes wrong beneath is kept in a file: nothing should. */
-function fileLog(file: string): Log {
-  const write = (level: string, event: string, facts: object): void =>
-    appendFileSync(file, `${JSON.stringify({ time: new Date().toISOString(), level, event, ...facts })}\n`)
-  return {
-    info: () => {},
-    warn: (event, facts = {}) => write('warn', event, facts),
-    failure: (event, connection, failure) => write('failure', event, { connection, ...failure }),
-  }
 }

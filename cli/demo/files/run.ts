@@ -1,7 +1,5 @@
-import { appendFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Catalogue } from '../../../engine/core/catalogue.ts'
 import type { Store } from '../../../engine/core/ports/store.ts'
 import { approvePlan } from '../../../workers/approve.ts'
@@ -9,14 +7,17 @@ import { Daemon, type DaemonOptions } from '../../../workers/daemon.ts'
 import { dryRun } from '../../../workers/dry-run.ts'
 import { Household } from '../../../workers/household.ts'
 import { runToQuiet } from '../../../workers/quiet.ts'
-import type { Log, Runtime } from '../../../workers/runtime.ts'
-import { collect, compareAll, type Agreement } from '../agreement.ts'
+import type { Runtime } from '../../../workers/runtime.ts'
+import { compareAll, type Agreement } from '../agreement.ts'
 import { EDITS_LIVE, EDITS_MEANWHILE } from './edits.ts'
 import { editsOf, Journal, losersOf, type FieldEdit, type Happening, type Loser } from '../journal.ts'
+import { fileLog } from '../log.ts'
+import { readPlan, type PlanSummary } from '../planned.ts'
 import { PLACES } from './people.ts'
 import { closePlaces, listCards, makePlaces, PASSWORD, USERNAME, type Places } from './places.ts'
 import { count, duration, fit, type Screen } from '../screen.ts'
-import { namesOf, showAgreement, showGone, showHappenings, showPlan, showUndecided } from '../show.ts'
+import { namesOf, showAgreement, showHappenings, showPlan, showUndecided } from '../show.ts'
+import { watchChanges } from '../watch.ts'
 
 /** How often the daemon looks who is due: the server is asked every second. */
 const SWEEP_MS = 250
@@ -28,12 +29,7 @@ export interface Summary {
   readonly dir: string
   readonly files: { readonly config: string; readonly sheet: string; readonly phone: string; readonly office: string }
   readonly server: { readonly url: string; readonly username: string; readonly password: string }
-  readonly plan: {
-    readonly create: number
-    readonly update: number
-    readonly undecided: number
-    readonly unreadable: number
-  }
+  readonly plan: PlanSummary
   readonly agreement: Agreement
   readonly edits: readonly (FieldEdit & { readonly person: string; readonly latency_ms: number | null })[]
   readonly lost: readonly (Loser & { readonly person: string })[]
@@ -107,26 +103,8 @@ export class Demo {
   /** Shows every change as it happens, until the signal. */
   async watch(): Promise<void> {
     const { store, catalogue } = this.#open
-    const screen = this.#screen
-    const gone = new Set<string>()
-    let told = this.#journal.told
-    try {
-      for (;;) {
-        await this.#journal.until((journal) => journal.told > told, this.#signal)
-        while (told !== this.#journal.told) {
-          told = this.#journal.told
-          await pause(REST_MS, undefined, { signal: this.#signal })
-        }
-        const happenings = this.#journal.take()
-        const deleted = (await collect(store.links({ state: 'gone' }))).filter((link) => !gone.has(link.recordId))
-        for (const link of deleted) gone.add(link.recordId)
-        if (happenings.length + deleted.length > 0) screen.say(screen.dim(new Date().toTimeString().slice(0, 8)))
-        await showHappenings(screen, catalogue, store, happenings, (edit) => edit.at_ms)
-        await showGone(screen, store, deleted)
-      }
-    } catch (error) {
-      if (!this.#signal.aborted) throw error
-    }
+    const [journal, screen] = [this.#journal, this.#screen]
+    await watchChanges({ journal, store, catalogue, screen, rest_ms: REST_MS, gone: new Set() }, this.#signal)
   }
 
   async #introduce(): Promise<void> {
@@ -159,7 +137,7 @@ export class Demo {
       configFile: this.#places.config,
       // Nothing of the operator's own: a demo never touches a real database.
       env: { KITH_DATA: join(this.#places.dir, '.kith') },
-      log: this.#log(),
+      log: fileLog(this.#places.dir),
       events: this.#journal.events,
     })
     this.#household = household
@@ -169,10 +147,7 @@ export class Demo {
     await dryRun(household, daemon, { signal: this.#signal })
     this.#signal.throwIfAborted()
     await this.#stopDaemon()
-    const intents = await collect(store.intents({}))
-    const undecided = await collect(store.links({ state: 'ambiguous' }))
-    const unreadable = await collect(store.links({ broken: true }))
-    const people = new Set((await collect(store.links({ state: 'linked' }))).map((link) => link.personId)).size
+    const { intents, undecided, unreadable, people, summary } = await readPlan(store)
     const lost = (await store.log({ limit: 1000 })).filter((entry) => entry.kind === 'lost').length
     screen.say(
       `${count(this.#journal.heard, 'record')} are ${screen.strong(`${people} people`)}.`,
@@ -182,13 +157,7 @@ export class Demo {
     await showPlan(screen, catalogue, store, intents)
     screen.say('')
     await showUndecided(screen, store, [...undecided, ...unreadable])
-    const number = (op: string): number => intents.filter((intent) => intent.op === op).length
-    return {
-      create: number('create'),
-      update: number('update'),
-      undecided: undecided.length,
-      unreadable: unreadable.length,
-    }
+    return summary
   }
 
   async #approve(): Promise<void> {
@@ -300,18 +269,6 @@ export class Demo {
     const daemon = this.#daemon
     this.#daemon = undefined
     await daemon?.stop()
-  }
-
-  /** What goes wrong beneath is kept in a file: nothing should. */
-  #log(): Log {
-    const file = join(this.#places.dir, 'kith.log')
-    const write = (level: string, event: string, facts: object): void =>
-      appendFileSync(file, `${JSON.stringify({ time: new Date().toISOString(), level, event, ...facts })}\n`)
-    return {
-      info: () => {},
-      warn: (event, facts = {}) => write('warn', event, facts),
-      failure: (event, connection, failure) => write('failure', event, { connection, ...failure }),
-    }
   }
 }
 
