@@ -1,4 +1,5 @@
 import type { Act } from '../engine/core/act.ts'
+import { actDocument } from '../workers/documents/act.ts'
 import type { Household } from '../workers/household.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
@@ -42,7 +43,7 @@ async function acts({ output }: Context, { store }: Household, options: ActsOpti
     limit,
   })
   if (output.json) {
-    await output.print({ acts: found.map((act) => ({ ...act, at: new Date(act.at_ms).toISOString() })) })
+    await output.print({ acts: found.map(actDocument) })
     return EXIT.done
   }
   if (found.length === 0) await output.say('No operator has done anything that fits.')

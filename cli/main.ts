@@ -28,6 +28,7 @@ import { registerResume } from './resume.ts'
 import { registerStart } from './start.ts'
 import { registerStatus } from './status.ts'
 import { registerSync } from './sync.ts'
+import { registerTokens } from './tokens.ts'
 import { registerUndo } from './undo.ts'
 import { registerWhy } from './why.ts'
 import { registerWorker } from './worker.ts'
@@ -64,6 +65,7 @@ const COMMANDS: readonly Register[] = [
   registerActs,
   registerUndo,
   registerBacktest,
+  registerTokens,
 ]
 
 /** Runs one command line and ends the process with its exit code. */

@@ -1,6 +1,7 @@
 import { formatDuration, parseDuration_ms } from '../config/values.ts'
 import { PAUSE_WAIT_MS } from '../config/limits.ts'
 import type { Intent, Pause } from '../engine/core/ports/store.ts'
+import { pausedDocument } from '../workers/documents/pause.ts'
 import type { Household } from '../workers/household.ts'
 import { beginPause, waitForPause } from '../workers/pause.ts'
 import type { Runtime } from '../workers/runtime.ts'
@@ -92,11 +93,8 @@ async function underWay({ store }: Runtime, names: readonly string[]): Promise<n
 async function report({ output }: Context, household: Household, paused: readonly Paused[]): Promise<ExitCode> {
   const open = paused.some((one) => one.underWay.length > 0)
   if (output.json) {
-    const lines = paused.map(({ connection, pause: { id, by, why, until_ms }, underWay: left, begun }) => {
-      const acknowledged = left.length === 0
-      const until = until_ms === null ? null : new Date(until_ms).toISOString()
-      const writes = left.map(({ id: write, op, recordId }) => ({ id: write, op, record: recordId }))
-      return [connection, { id, by, reason: why, until, begun, acknowledged, underWay: writes }]
+    const lines = paused.map(({ connection, pause: standing, begun, underWay: left }) => {
+      return [connection, pausedDocument(standing, begun, left)] as const
     })
     await output.print({ connections: Object.fromEntries(lines) })
     return open ? EXIT.held : EXIT.done

@@ -15,6 +15,7 @@ import {
 } from '../workers/clean-up.ts'
 import { catalogueOf } from '../workers/connect.ts'
 import { Daemon } from '../workers/daemon.ts'
+import { cleanUpDocument } from '../workers/documents/pause.ts'
 import type { Household } from '../workers/household.ts'
 import { runToQuiet } from '../workers/quiet.ts'
 import { confirm } from './ask.ts'
@@ -107,14 +108,14 @@ async function resume(
     if (!output.json) await show(output, household, preview, chosen, empty)
     const way = chosen ?? (empty ? 'release' : null)
     if (way === null) {
-      if (output.json) await output.print(document(preview, null))
+      if (output.json) await output.print(cleanUpDocument(preview, null))
       return EXIT.held
     }
     if (options.yes !== true) {
       const question = empty ? `Write to ${connection} again?` : `${VERBS[way]} ${countsLine(preview.part)}?`
       const answer = await confirm(context, question)
       if (answer !== true) {
-        if (output.json) await output.print(document(preview, null))
+        if (output.json) await output.print(cleanUpDocument(preview, null))
         await output.say(
           answer === null ? 'Nothing was done. To do it without being asked: --yes' : 'Nothing was done.',
         )
@@ -123,7 +124,7 @@ async function resume(
     }
     const why = options.reason ?? `${way}: ${pause.why}`
     const resolved = await resolveCleanUp(runtime, connection, { way, part, by, why, seen: preview.seen })
-    if (output.json) await output.print(document(preview, resolved))
+    if (output.json) await output.print(cleanUpDocument(preview, resolved))
     else await tell(output, connection, resolved)
     return resolved.ended ? EXIT.done : EXIT.held
   } catch (error) {
@@ -297,35 +298,4 @@ async function tell(
     await output.say(
       `${count(left, 'record')} still to be decided: ${connection} stays paused. See: kith resume ${connection}`,
     )
-}
-
-function document(preview: CleanUpPreview, resolved: CleanUpResolved | null): unknown {
-  const { connection, pause, whole, part, following, deletionsHeld, refused, waiting, way } = preview
-  return {
-    connection,
-    pause: { id: pause.id, by: pause.by, reason: pause.why, at: new Date(pause.at_ms).toISOString() },
-    cleanUp: whole,
-    part,
-    way,
-    following: following.map(({ samples: intents, ...counts }) => ({
-      ...counts,
-      samples: intents.map(({ op, personId, recordId, fields, held }) => ({
-        op,
-        person: personId,
-        record: recordId,
-        fields,
-        held,
-      })),
-    })),
-    samples: preview.samples,
-    deletionsHeld,
-    refused,
-    waiting,
-    resolved: resolved && {
-      act: resolved.act.id,
-      decided: resolved.decided,
-      left: resolved.left,
-      ended: resolved.ended,
-    },
-  }
 }

@@ -37,10 +37,3 @@ export async function decisionOf(
     ...(options.value === undefined ? {} : { value: options.value }),
   }
 }
-
-/** What came of one decision for several items. */
-export interface Decided {
-  /** The acts, by id. */
-  readonly acts: readonly string[]
-  readonly refused: readonly { readonly id: string; readonly why: string }[]
-}

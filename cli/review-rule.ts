@@ -1,10 +1,11 @@
 import type { Household } from '../workers/household.ts'
 import type { ReviewItem } from '../workers/review-items.ts'
+import type { Decided } from '../workers/review-round.ts'
 import { amendedConfig, ruleFor, writeConfig } from '../workers/review-rules.ts'
 import { confirm } from './ask.ts'
 import type { Context } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
-import type { Decided, ReviewOptions } from './review-decision.ts'
+import type { ReviewOptions } from './review-decision.ts'
 
 /** Shows the rule that would decide such cases; with `--write`, the difference it makes, and puts it into kith.yaml. */
 export async function showRule(

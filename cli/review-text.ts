@@ -1,4 +1,4 @@
-import { fieldOf } from '../engine/core/catalogue.ts'
+import { reviewItemDocument } from '../workers/documents/review.ts'
 import { CHOICES } from '../workers/review.ts'
 import type { ReviewItem, ReviewPerson } from '../workers/review-items.ts'
 import type { Output } from './output.ts'
@@ -44,23 +44,11 @@ export function commandFor(item: ReviewItem, choice: string): string {
   return `kith review ${item.id} --choose ${choice}${which}${value}`
 }
 
+/** The item as data, with the commands that decide it. */
 export function itemJson(item: ReviewItem): object {
-  const { id, kind, cause, choices, connection, recordId, recordName, people, cell, ours, theirs, oursBy } = item
+  const document = reviewItemDocument(item)
   return {
-    id,
-    kind,
-    cause,
-    connection: connection ?? null,
-    record: recordId ?? null,
-    ...(recordName === undefined ? {} : { recordName }),
-    people,
-    ...(cell === undefined
-      ? {}
-      : { field: fieldOf(cell), ours: ours ?? null, theirs: theirs ?? null, oursBy: oursBy ?? null }),
-    choices: choices.map((choice) => ({
-      choose: choice,
-      command: commandFor(item, choice),
-      meaning: CHOICES[choice] ?? '',
-    })),
+    ...document,
+    choices: document.choices.map((choice) => ({ ...choice, command: commandFor(item, choice.choose) })),
   }
 }

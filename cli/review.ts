@@ -1,16 +1,14 @@
 import { catalogueOf } from '../workers/connect.ts'
-import { ActRefusedError } from '../workers/acts.ts'
 import type { Household } from '../workers/household.ts'
-import { decideItem, type Decision } from '../workers/review.ts'
 import {
   findItems,
   REVIEW_KINDS,
-  reviewItems,
   type ReviewFilter,
   type ReviewItem,
   type ReviewKind,
 } from '../workers/review-items.ts'
-import { skipItem, skippedItems } from '../workers/review-skips.ts'
+import { alikeItems, decideItems, listReview } from '../workers/review-round.ts'
+import { skipItem } from '../workers/review-skips.ts'
 import type { Runtime } from '../workers/runtime.ts'
 import { canAsk, confirm } from './ask.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
@@ -18,7 +16,7 @@ import { EXIT, OperatorError } from './errors.ts'
 import { wholeNumber } from './numbers.ts'
 import { count } from './output.ts'
 import { askThrough } from './review-ask.ts'
-import { decisionOf, type Decided, type ReviewOptions } from './review-decision.ts'
+import { decisionOf, type ReviewOptions } from './review-decision.ts'
 import { showRule } from './review-rule.ts'
 import { itemJson, printItem } from './review-text.ts'
 import { withHousehold } from './session.ts'
@@ -132,28 +130,26 @@ async function list(
   filter: ReviewFilter,
   options: ReviewOptions,
 ): Promise<number> {
-  const skipped = options.all === true ? new Set<string>() : await skippedItems(household.store)
   const title = titles(catalogueOf(household.config).fields)
-  const shown: ReviewItem[] = []
-  const counts = new Map<ReviewKind, number>()
-  let later = 0
-  for await (const item of reviewItems(runtime, filter)) {
-    if (skipped.has(item.id)) {
-      later++
-      continue
-    }
-    counts.set(item.kind, (counts.get(item.kind) ?? 0) + 1)
-    if (shown.length < options.limit) shown.push(item)
-  }
-  const total = [...counts.values()].reduce((sum, number) => sum + number, 0)
+  const {
+    items: shown,
+    counts,
+    total,
+    later,
+  } = await listReview(runtime, filter, {
+    limit: options.limit,
+    all: options.all === true,
+  })
   if (output.json) {
-    await output.print({ items: shown.map(itemJson), total, counts: Object.fromEntries(counts), later })
+    await output.print({ items: shown.map(itemJson), total, counts, later })
     return EXIT.done
   }
   for (const item of shown) await printItem(output, item, title)
   if (total === 0) await output.say('Nothing waits for you.')
   else {
-    const words = [...counts].map(([kind, number]) => count(number, kind === 'match' ? 'match' : kind, PLURALS[kind]))
+    const words = (Object.entries(counts) as [ReviewKind, number][]).map(([kind, number]) =>
+      count(number, kind, PLURALS[kind]),
+    )
     await output.say(`${words.join(', ')}.`)
   }
   if (total > shown.length)
@@ -204,7 +200,7 @@ async function decide(
     throw new OperatorError(`"${choose}" is no choice for ${item.id}`, `Choose ${item.choices.join(', ')}.`)
   }
   const items =
-    options.allLike === undefined || options.allLike === false ? [item] : await alikeOf(runtime, item, filter)
+    options.allLike === undefined || options.allLike === false ? [item] : await alikeItems(runtime, item, filter)
   if (options.rule === true && options.write === true && options.yes !== true && !canAsk(context)) {
     // Nothing is half done: without somebody to ask, neither the decision nor the rule.
     return showRule(context, household, item, choose, options)
@@ -222,7 +218,7 @@ async function decide(
     if (!answer) return EXIT.held
   }
   const decision = await decisionOf(context, household, options, choose)
-  const { acts, refused } = await decideAll(runtime, items, decision)
+  const { acts, refused } = await decideItems(runtime, items, decision)
   const [first] = refused
   if (acts.length === 0 && first) {
     throw new OperatorError(`${first.id} stays as it is: ${first.why}`, 'See it as it stands with: kith review --list')
@@ -235,26 +231,4 @@ async function decide(
   if (options.rule === true) return showRule(context, household, item, choose, options, { acts, refused })
   if (output.json) await output.print({ decided: acts.length, acts, refused })
   return EXIT.done
-}
-
-async function decideAll(runtime: Runtime, items: readonly ReviewItem[], decision: Decision): Promise<Decided> {
-  const acts: string[] = []
-  const refused: { id: string; why: string }[] = []
-  for (const item of items) {
-    try {
-      acts.push((await decideItem(runtime, item, decision)).id)
-    } catch (error) {
-      if (!(error instanceof ActRefusedError)) throw error
-      refused.push({ id: item.id, why: error.message })
-    }
-  }
-  return { acts, refused }
-}
-
-async function alikeOf(runtime: Runtime, item: ReviewItem, filter: ReviewFilter): Promise<ReviewItem[]> {
-  const alike: ReviewItem[] = []
-  for await (const other of reviewItems(runtime, { ...filter, kind: item.kind })) {
-    if (other.like === item.like) alike.push(other)
-  }
-  return alike
 }

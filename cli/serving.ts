@@ -1,11 +1,11 @@
+import type { Daemon } from '../workers/daemon.ts'
 import type { Household } from '../workers/household.ts'
-import type { Wakened } from '../workers/hooks.ts'
 import type { Meter } from '../workers/meter.ts'
 import type { Events, Log } from '../workers/runtime.ts'
 
 /** What a daemon serves, as far as the daemon is concerned. */
 export interface Served {
-  attach(daemon: Wakened): void
+  attach(daemon: Daemon): void
   close(): Promise<void>
 }
 
@@ -31,16 +31,38 @@ export class Telling {
 }
 
 /**
- * Serves what the config's `server:` asks for; null where there is none, and then the server's code is not even loaded.
+ * Serves what the config asks for: hooks, health and metrics (`server:`), the admin API (`admin:`). The code of what is not asked
+ * for is not even loaded.
  * @throws ListenError
  */
 export async function serve(
   household: Household,
-  parts: { readonly meter: Meter; readonly telling: Telling; readonly log: Log },
-): Promise<Served | null> {
-  if (household.config.server === null) return null
+  { meter, telling, log }: { readonly meter: Meter; readonly telling: Telling; readonly log: Log },
+): Promise<Served> {
+  const edge = household.config.server === null ? null : await serveEdge(household, meter, telling, log)
+  try {
+    const admin = household.config.admin === null ? null : await serveAdmin(household, log)
+    return {
+      attach(daemon) {
+        edge?.attach(daemon)
+        admin?.attach(daemon)
+      },
+      close: async () => void (await Promise.all([edge?.close(), admin?.close()])),
+    }
+  } catch (error) {
+    await edge?.close()
+    throw error
+  }
+}
+
+async function serveEdge(household: Household, meter: Meter, telling: Telling, log: Log) {
   const [{ Edge }, { Metrics }] = await Promise.all([import('../server/edge.ts'), import('../server/metrics.ts')])
   const metrics = new Metrics()
-  parts.telling.wrap((events) => metrics.events(events))
-  return Edge.open(household, { metrics, meter: parts.meter, log: parts.log })
+  telling.wrap((events) => metrics.events(events))
+  return Edge.open(household, { metrics, meter, log })
+}
+
+async function serveAdmin(household: Household, log: Log) {
+  const { AdminApi } = await import('../server/admin.ts')
+  return AdminApi.open(household, log)
 }

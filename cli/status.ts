@@ -1,14 +1,16 @@
 import { PAUSE_FORGOTTEN_MS } from '../config/limits.ts'
 import type { ConnectionConfig } from '../config/types.ts'
-import { adviceFor, type Failure } from '../engine/core/failure.ts'
+import { adviceFor } from '../engine/core/failure.ts'
 import type { ConnectionCounts, ConnectionState } from '../engine/core/ports/store.ts'
 import { brakeHolds, isApproved } from '../workers/approve.ts'
 import { backupStanding, isOverdue, type BackupStanding } from '../workers/backup-clock.ts'
 import { HEALTH_STATES } from '../engine/core/health.ts'
+import { connectionLine, statusDocument } from '../workers/documents/status.ts'
 import { countHealth } from '../workers/health.ts'
 import type { Household } from '../workers/household.ts'
 import { currentLeader } from '../workers/lead.ts'
-import { pauseFacts, pauses, type PauseNews } from '../workers/pause.ts'
+import { pauses, type PauseNews } from '../workers/pause.ts'
+import { standardTallies } from '../workers/standard-tallies.ts'
 import { holdLine } from './approve.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
@@ -36,21 +38,11 @@ ${EXIT_CODES}`,
     )
 }
 
-interface Line {
-  readonly app: string
-  readonly state: 'live' | 'observe' | 'paused' | 'failed'
-  readonly lastRead: string | null
-  readonly pending: number
-  readonly held: number
-  readonly parked: number
-  readonly failure?: Pick<Failure, 'kind' | 'message'> & { readonly advice: string }
-}
-
 interface Row {
   readonly config: ConnectionConfig
   readonly state: ConnectionState | undefined
   readonly counts: ConnectionCounts | undefined
-  readonly line: Line
+  readonly line: ReturnType<typeof connectionLine>
 }
 
 async function status({ output }: Context, household: Household): Promise<number> {
@@ -58,27 +50,12 @@ async function status({ output }: Context, household: Household): Promise<number
   const states = new Map((await store.connections()).map((state) => [state.name, state]))
   const counts = await store.counts()
   const health = new Map((await countHealth(household)).map((item) => [item.connection, item.states]))
-  const doors = await atTheDoors(household)
+  const doors = await standardTallies(household, Date.now())
   const rows = config.connections.map((item) => row(item, states.get(item.name), counts.get(item.name)))
   const news = await pauses({ store, now: Date.now }, PAUSE_FORGOTTEN_MS)
-  const paused = new Map(news.map((one) => [one.connection, one]))
   const erasures = await store.erasures({ state: 'open', limit: 1000 })
   if (output.json) {
-    await output.print({
-      connections: Object.fromEntries(
-        rows.map(({ config: { name }, line }) => [
-          name,
-          {
-            ...line,
-            ...(paused.has(name) ? { pause: pauseFacts(paused.get(name) as PauseNews) } : {}),
-            health: health.get(name),
-            ...(config.standard.length > 0 ? { standard: doors.get(name) } : {}),
-          },
-        ]),
-      ),
-      ...(config.backup === null ? {} : { backup: await backupStanding(household) }),
-      erasures: erasures.map(({ id }) => id),
-    })
+    await output.print(await statusDocument(household, Date.now()))
     return erasures.length > 0 ? EXIT.parked : EXIT.done
   }
   const now_ms = Date.now()
@@ -140,23 +117,6 @@ async function status({ output }: Context, household: Household): Promise<number
   return erasures.length > 0 ? EXIT.parked : EXIT.done
 }
 
-const DAY_MS = 86_400_000
-
-/** What the data standard did with values heard in the last day, connection by connection. */
-async function atTheDoors({
-  config,
-  store,
-}: Household): Promise<Map<string, { readonly fix: number; readonly warn: number; readonly hold: number }>> {
-  const doors = new Map<string, { fix: number; warn: number; hold: number }>()
-  if (config.standard.length === 0) return doors
-  for (const { name } of config.connections) {
-    const { tallied } = await store.brakeCounts(name, Date.now() - DAY_MS)
-    const of = (action: string): number => tallied[`standard:${action}`] ?? 0
-    doors.set(name, { fix: of('fix'), warn: of('warn'), hold: of('hold') })
-  }
-  return doors
-}
-
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
@@ -167,16 +127,7 @@ function backupLine({ last, failure }: BackupStanding, now_ms: number): string {
 }
 
 function row(config: ConnectionConfig, state: ConnectionState | undefined, counts: ConnectionCounts | undefined): Row {
-  const failure = state?.failure ?? null
-  const line: Line = {
-    app: config.app,
-    state: state?.pause ? 'paused' : failure ? 'failed' : config.mode,
-    lastRead: state?.lastRead_ms ? new Date(state.lastRead_ms).toISOString() : null,
-    pending: (counts?.pending ?? 0) + (counts?.sending ?? 0),
-    held: counts?.held ?? 0,
-    parked: (counts?.parked ?? 0) + (counts?.broken ?? 0),
-    ...(failure ? { failure: { kind: failure.kind, message: failure.message, advice: adviceFor(failure) } } : {}),
-  }
+  const line = connectionLine(config, state, counts)
   return { config, state, counts, line }
 }
 

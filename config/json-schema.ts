@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../engine/core/json.ts'
 import { mappingSchema } from '../mappings/schema.ts'
 import { standardShape } from './standard.ts'
 import {
+  Admin,
   ApprovalWord,
   Backup,
   BrakesFile,
@@ -46,6 +47,7 @@ export function jsonSchema(apps: ReadonlyMap<string, App>): JsonObject {
     brakes: convert(BrakesFile, 'brakes', defs),
     backup: convert(Backup, 'backup', defs),
     server: convert(Server, 'server', defs),
+    admin: convert(Admin, 'admin', defs),
   }
   const described = Object.entries(sections).map(([name, section]) => {
     return [name, { description: TOP_LEVEL[name as keyof typeof TOP_LEVEL], ...section }]

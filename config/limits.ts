@@ -97,6 +97,14 @@ export const ROLE_ADDRESSES: readonly string[] = [
 /** The HTTP server: for this machine only, unless the config says otherwise; the port is "Kith" on a telephone's keys. */
 export const SERVER_HOST = '127.0.0.1'
 export const SERVER_PORT = 5484
+
+/** The admin API has a port of its own, so that opening the one for webhooks to the internet does not open this one. */
+export const ADMIN_HOST = '127.0.0.1'
+export const ADMIN_PORT = 5485
+/** Requests of one sender: a page that looks every second from several tabs fits well. */
+export const ADMIN_RATE = { requests: 1200, per_ms: MINUTE_MS }
+/** How long a request waits for an app to be read once more, before it answers from what is known. */
+export const ADMIN_READ_MS_MAX = 20 * SECOND_MS
 /** Whoever sends slower than this keeps a socket for nothing; apps send a hook in one packet. */
 export const SERVER_HEADERS_MS_MAX = 5 * SECOND_MS
 export const SERVER_REQUEST_MS_MAX = 10 * SECOND_MS

@@ -11,6 +11,7 @@ import type { CheckMapping } from './mapping.ts'
 import { readSource } from './read.ts'
 import { readStandard } from './standard.ts'
 import {
+  Admin,
   ApprovalWord,
   Backup,
   BrakesFile,
@@ -64,6 +65,7 @@ export async function loadConfig(
   const region = check.section(Region, ['region'])
   const approval = check.section(ApprovalWord, ['approval'])
   const server = raw['server'] === undefined ? null : check.section(Server, ['server'])
+  const admin = raw['admin'] === undefined ? null : check.section(Admin, ['admin'])
   const scheduled = raw['backup'] === undefined ? null : check.section(Backup, ['backup'])
   const brakes = brakesOver(BRAKES, raw['brakes'] === undefined ? undefined : check.section(BrakesFile, ['brakes']))
 
@@ -83,6 +85,7 @@ export async function loadConfig(
     region === undefined ||
     !approval ||
     server === undefined ||
+    admin === undefined ||
     scheduled === undefined
   )
     throw new ConfigError(errors)
@@ -100,6 +103,7 @@ export async function loadConfig(
     approval,
     backup,
     server,
+    admin,
   }
   return { config, warnings: inReadingOrder(check.warnings) }
 }

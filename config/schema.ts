@@ -5,6 +5,8 @@ import { FIELD_TYPES, STANDARD_FIELDS, type FieldDef } from '../engine/core/cata
 import type { Policy } from '../engine/core/rules.ts'
 import { IncludeShape } from './include.ts'
 import {
+  ADMIN_HOST,
+  ADMIN_PORT,
   BACKUP_EVERY_MS,
   BACKUP_EVERY_MS_MAX,
   BACKUP_EVERY_MS_MIN,
@@ -17,7 +19,7 @@ import {
   SERVER_PORT,
   SHARED_FROM,
 } from './limits.ts'
-import type { MatchConfig, ServerConfig } from './types.ts'
+import type { AdminConfig, MatchConfig, ServerConfig } from './types.ts'
 import { duration, rate, share } from './values.ts'
 
 /**
@@ -232,6 +234,20 @@ function isPlain(text: string): boolean {
   return username === '' && password === '' && search === '' && hash === ''
 }
 
+/** Where `kith start` serves the admin API. It does not, unless the section is there. */
+export const Admin = z
+  .strictObject({
+    host: z
+      .string()
+      .min(1)
+      .default(ADMIN_HOST)
+      .describe(
+        'The address to listen on. Whatever is not of this machine should have a reverse proxy with TLS before it.',
+      ),
+    port: z.int().min(0).max(65_535).default(ADMIN_PORT).describe('The port to listen on.'),
+  })
+  .transform(({ host, port }): AdminConfig => ({ host, port }))
+
 /** Backups that `kith start` makes by itself. None, unless the section is there. */
 export const Backup = z
   .strictObject({
@@ -263,6 +279,7 @@ export const TOP_LEVEL = {
   brakes: 'Limits for all connections that say nothing else.',
   backup: 'Backups that kith start makes by itself. None where the section is not there.',
   server: "What kith start serves: the apps' webhooks, health and metrics. Nothing where the section is not there.",
+  admin: 'Where kith start serves the admin API. Nowhere where the section is not there.',
 } as const
 
 export const TopLevel = z.strictObject({
@@ -279,4 +296,5 @@ export const TopLevel = z.strictObject({
   brakes: z.unknown().optional(),
   backup: z.unknown().optional(),
   server: z.unknown().optional(),
+  admin: z.unknown().optional(),
 })

@@ -28,6 +28,8 @@ export interface Config {
   readonly backup: BackupConfig | null
   /** null: nothing is served. */
   readonly server: ServerConfig | null
+  /** null: there is no admin API. */
+  readonly admin: AdminConfig | null
 }
 
 /** What `kith start` serves: the apps' hooks, health and metrics. */
@@ -37,6 +39,13 @@ export interface ServerConfig {
   readonly port: number
   /** How the apps reach the server: `https://kith.example.org`, without a slash at its end. null: as it listens. */
   readonly publicUrl: string | null
+}
+
+/** Where `kith start` serves the admin API. */
+export interface AdminConfig {
+  readonly host: string
+  /** 0: any that is free. */
+  readonly port: number
 }
 
 /** Backups that `kith start` makes. */

@@ -1,7 +1,12 @@
 import type { AddressInfo } from 'node:net'
 import { fastify, type FastifyInstance } from 'fastify'
 import { SERVER_CONNECTIONS_MAX, SERVER_HEADERS_MS_MAX, SERVER_REQUEST_MS_MAX } from '../config/limits.ts'
-import type { ServerConfig } from '../config/types.ts'
+
+/** Where to listen; port 0: any that is free. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
 
 /** One idea of the server's, with its routes. */
 export type Routes = (server: FastifyInstance) => void | Promise<void>
@@ -30,12 +35,13 @@ export class ListenError extends Error {
 /**
  * The HTTP edge: what all routes share. Requests are not logged: an address may hold a secret, and a body personal data (I15).
  *
+ * @param section of kith.yaml, which says where
  * @throws ListenError
  */
 export async function startServer(
-  { host, port }: Pick<ServerConfig, 'host' | 'port'>,
+  { host, port }: Address,
   routes: readonly Routes[],
-  patience: Patience = PATIENCE,
+  { patience = PATIENCE, section = 'server' }: { readonly patience?: Patience; readonly section?: string } = {},
 ): Promise<RunningServer> {
   const server = fastify({
     logger: false,
@@ -63,7 +69,7 @@ export async function startServer(
     await server.listen({ host, port })
   } catch (error) {
     await server.close()
-    throw notListening(error, host, port)
+    throw notListening(error, { host, port }, section)
   }
   const { port: bound } = server.server.address() as AddressInfo
   return { url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`, close: () => server.close() }
@@ -74,7 +80,7 @@ function statusOf(error: unknown): number {
   return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 600 ? statusCode : 500
 }
 
-function notListening(error: unknown, host: string, port: number): ListenError {
+function notListening(error: unknown, { host, port }: Address, section: string): ListenError {
   const { code } = Object(error) as { code?: unknown }
   const where = `${host}, port ${port}`
   const why =
@@ -85,5 +91,5 @@ function notListening(error: unknown, host: string, port: number): ListenError {
         : code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND'
           ? 'this machine has no such address. Choose another host'
           : `${typeof code === 'string' ? code : 'unknown error'}`
-  return new ListenError(`the server cannot listen on ${where}: ${why} (server: in kith.yaml)`, { cause: error })
+  return new ListenError(`the server cannot listen on ${where}: ${why} (${section}: in kith.yaml)`, { cause: error })
 }

@@ -73,7 +73,7 @@ export async function perform(
 }
 
 /** Records that an operator let something go that was decided already: nothing else is written with it. */
-export async function record(runtime: Runtime, wish: Wish): Promise<Act> {
+export async function record(runtime: Pick<Runtime, 'store' | 'now' | 'newId'>, wish: Wish): Promise<Act> {
   const act: Act = { id: runtime.newId(), at_ms: runtime.now(), ...wish }
   await runtime.store.commit({ act })
   return act

@@ -10,9 +10,11 @@ import type { Diagnostic } from '../config/diagnostics.ts'
 import type { Config, ConnectionConfig } from '../config/types.ts'
 import { sameJson, type Json } from '../engine/core/json.ts'
 import type { AppField, Connector } from '../engine/core/ports/connector.ts'
+import type { AccessStore } from '../engine/core/ports/access.ts'
 import type { Inbox } from '../engine/core/ports/inbox.ts'
 import type { Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
+import { openAccess } from '../engine/store/access.ts'
 import { openDatabase, type Database } from '../engine/store/embedded/database.ts'
 import { enterWork, type AtWork } from '../engine/store/locks.ts'
 import { openInbox } from '../engine/store/inbox.ts'
@@ -23,6 +25,7 @@ import { writeCertificate } from './certificates.ts'
 import { catalogueOf, connect, remember, rulesOf, type Connected } from './connect.ts'
 import { Queues } from './queues.ts'
 import { SignIns } from './sign-ins.ts'
+import { newId } from './new-id.ts'
 import type { Events, Log, Queue, Runtime } from './runtime.ts'
 
 export interface HouseholdOptions {
@@ -57,6 +60,8 @@ export class Household {
   readonly store: Store
   /** What the apps' hooks have announced. */
   readonly inbox: Inbox
+  /** Who may use the admin API. */
+  readonly access: AccessStore
   readonly databaseUrl: string
   readonly fingerprint: string
   readonly signIns: SignIns
@@ -98,6 +103,7 @@ export class Household {
     this.#database = database
     this.store = store
     this.inbox = openInbox(database.url)
+    this.access = openAccess(database.url)
     this.databaseUrl = database.url
     this.fingerprint = fingerprint(config)
     this.signIns = new SignIns(database.url, config, options.env)
@@ -233,7 +239,7 @@ export class Household {
       },
       queue,
       now: Date.now,
-      newId: () => newId(),
+      newId,
       fingerprint: this.fingerprint,
       log: this.#options.log,
       events: this.#options.events ?? NO_EVENTS,
@@ -245,6 +251,7 @@ export class Household {
   async close(): Promise<void> {
     await Promise.all(this.#connected.map((item) => item.connector.close().catch(() => undefined)))
     await this.inbox.close()
+    await this.access.close()
     await this.store.close()
     await this.#database.close()
   }
@@ -275,12 +282,4 @@ const fieldsSchema = z.array(z.object({ name: z.string(), type: z.string(), writ
 
 function fieldsFact(connection: string): string {
   return `fields of ${connection}`
-}
-
-const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
-
-/** Short enough to be typed, safe in a file name, and unique: 80 bits. */
-function newId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  return Array.from(bytes, (byte) => ALPHABET[byte % 32]).join('')
 }

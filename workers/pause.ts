@@ -96,31 +96,6 @@ export interface PauseNews {
   readonly loud: boolean
 }
 
-/** A pause as data that programs read. */
-export interface PauseFacts {
-  readonly by: string
-  readonly reason: string
-  readonly since: string
-  readonly until: string | null
-  /** Whether it is acknowledged: no write is under way any more. */
-  readonly acknowledged: boolean
-  readonly overdue: boolean
-  /** Records that wait for a decision. */
-  readonly kept: number
-}
-
-export function pauseFacts({ pause, overdue, kept }: PauseNews): PauseFacts {
-  return {
-    by: pause.by,
-    reason: pause.why,
-    since: new Date(pause.at_ms).toISOString(),
-    until: pause.until_ms === null ? null : new Date(pause.until_ms).toISOString(),
-    acknowledged: pause.since_ms !== null,
-    overdue,
-    kept,
-  }
-}
-
 /** Every pause there is, oldest first. */
 export async function pauses(
   { store, now }: { readonly store: Pick<Store, 'connections' | 'keptCount'>; readonly now: () => number },

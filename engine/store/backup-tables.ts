@@ -28,6 +28,7 @@ export const OWN_FACTS: readonly string[] = ['backups', 'installation', 'leader'
 export const NOT_IN_A_BACKUP: { readonly [table: string]: string } = {
   migration: 'says of which format the database is; the one restored into has its own',
   token: 'sign-ins are secrets: they are made anew with kith connect',
+  access_token: 'whoever may use the admin API is told by the one who restores: kith tokens add',
   intent: 'what is to be written is planned anew',
   unplanned: 'everybody is planned anew',
   tally: 'what the brakes have counted in the last hour',

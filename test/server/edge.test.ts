@@ -52,7 +52,7 @@ beforeEach(async () => {
       healthRoutes({ database: async () => ready }),
       metrics.routes({ store, connections: ['crm'], calls: () => 7 }),
     ],
-    PATIENCE,
+    { patience: PATIENCE },
   )
 })
 afterEach(() => server.close())
