@@ -56,8 +56,23 @@ export class Folder {
     return this.#spawn(words, this.#env)
   }
 
+  /** Starts a command on a terminal of its own, made by util-linux's `script`. */
+  terminal(...words: string[]): Running {
+    const command = [process.execPath, ENTRY, ...words].map((word) => `'${word}'`).join(' ')
+    // A terminal that nobody looks at has no size.
+    const child = spawn('script', ['-qfec', `stty cols 120 rows 40; ${command}`, '/dev/null'], {
+      cwd: this.path,
+      env: this.#env,
+      stdio: 'pipe',
+    })
+    return this.#run(child)
+  }
+
   #spawn(words: readonly string[], env: { readonly [name: string]: string | undefined }): Running {
-    const child = spawn(process.execPath, [ENTRY, ...words], { cwd: this.path, env, stdio: 'pipe' })
+    return this.#run(spawn(process.execPath, [ENTRY, ...words], { cwd: this.path, env, stdio: 'pipe' }))
+  }
+
+  #run(child: ChildProcess): Running {
     this.#running.add(child)
     child.once('exit', () => this.#running.delete(child))
     return new Running(child)
