@@ -10,7 +10,7 @@ jest.setTimeout(120_000)
 
 /** A terminal is made by util-linux's `script`, which every Linux has. */
 const HAS_TERMINAL = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0
-const onTerminal = HAS_TERMINAL ? test : test.skip
+const suite = HAS_TERMINAL ? describe : describe.skip
 
 const [DOWN, ENTER, CTRL_C] = ['\u001b[B', '\r', '\u0003']
 
@@ -83,8 +83,8 @@ async function waiting(): Promise<number> {
   return (JSON.parse((await folder.kith('review', '--list', '--json')).out) as { total: number }).total
 }
 
-describe('kith review on a terminal', () => {
-  onTerminal('asks one by one: another value, left for later, and enough for now', async () => {
+suite('kith review on a terminal', () => {
+  test('asks one by one: another value, left for later, and enough for now', async () => {
     expect(await waiting()).toBe(3)
     const terminal = folder.terminal('review')
     await answer(
@@ -104,7 +104,7 @@ describe('kith review on a terminal', () => {
     for (const file of ['a.csv', 'b.csv']) expect(readFileSync(join(folder.path, file), 'utf8')).toContain('Chair')
   })
 
-  onTerminal('Ctrl-C decides nothing more, and leaves the terminal as it was', async () => {
+  test('Ctrl-C decides nothing more, and leaves the terminal as it was', async () => {
     const terminal = folder.terminal('review')
     await answer(terminal, ['What is right?', ENTER], ['Why?', CTRL_C])
     const { out } = await terminal.ended
