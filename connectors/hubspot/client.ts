@@ -6,6 +6,7 @@ import { pacerClock, type Clock } from '../clock.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
 import type { SignIn } from '../sign-in.ts'
 import { failureOfAnswer, type Asked } from './errors.ts'
+import { ListsClient } from './lists-client.ts'
 import { API_VERSION, BatchAnswer, Head, ListPage, PropertyList, SearchPage, type Property } from './wire.ts'
 
 export interface ClientOptions extends Clock {
@@ -43,7 +44,7 @@ const WAIT_MAX_MS = 12_000
 const REFUSALS = Array.from({ length: 100 }, (_, n) => 400 + n)
 const FAILURES = Array.from({ length: 100 }, (_, n) => 500 + n)
 
-interface Call extends Asked {
+export interface Call extends Asked {
   readonly signal: AbortSignal | undefined
 }
 
@@ -60,6 +61,14 @@ const propertiesApi = () => import('@hubspot/api-client/lib/codegen/crm/properti
 type ContactsApi = Awaited<ReturnType<typeof contactsApi>>
 type Library = ReturnType<ContactsApi['wrapHttpLibrary']>
 
+/** What the parts of the client that have files of their own ask through. */
+export interface Asking {
+  /** @param run calls the official client with this configuration: each of its parts has classes of its own for the same things */
+  ask<T>(call: Call, form: z.ZodType<T>, run: (configuration: never) => Promise<unknown>): Promise<Answer<T>>
+  /** For what the official client does not offer. @param path with its query */
+  post<T>(call: Call, form: z.ZodType<T>, path: string, body: object): Promise<Answer<T>>
+}
+
 /**
  * HubSpot's API through its official client, which writes the requests. They are sent by Kith's own HTTP client, for the
  * limits, the timeouts, the counting and the failures; what comes back is judged here, before the official client sees it: its
@@ -70,6 +79,7 @@ export class HubSpotClient {
   readonly #options: ClientOptions
   readonly #requests: Pacer
   readonly #searches: Pacer
+  readonly lists: ListsClient
 
   constructor(options: ClientOptions) {
     this.#options = options
@@ -90,6 +100,17 @@ export class HubSpotClient {
       now: options.now,
       sleep: options.sleep,
       signIn: options.signIn,
+    })
+    this.lists = new ListsClient({
+      ask: (call, form, run) =>
+        this.#ask(call, form, (httpApi, api) => run({ ...this.#settings(api), httpApi } as never)),
+      post: (call, form, path, body) =>
+        this.#ask(call, form, async (library, api) => {
+          const request = this.#request(api, path)
+          request.setHeaderParam('Content-Type', 'application/json')
+          request.setBody(JSON.stringify(body))
+          return await library.send(request).toPromise()
+        }),
     })
   }
 
@@ -212,10 +233,15 @@ export class HubSpotClient {
    */
   async unsubscribeAll(address: string, signal: AbortSignal | undefined): Promise<void> {
     const path = `/communication-preferences/v4/statuses/${encodeURIComponent(address)}/unsubscribe-all?channel=EMAIL`
-    const { RequestContext, HttpMethod } = await contactsApi()
-    const request = new RequestContext(new URL(path, this.#options.basePath).href, HttpMethod.POST)
-    request.setHeaderParam('Authorization', `Bearer ${this.#options.token ?? ''}`)
-    const call = { pattern: 'POST statuses/{address}/unsubscribe-all', write: false, signal }
+    const request = this.#request(await contactsApi(), path)
+    const call = {
+      pattern: 'POST statuses/{address}/unsubscribe-all',
+      write: false,
+      part: true,
+      // The first is that of service keys and private apps; apps from before have the other.
+      scopes: ['subscriptions-status-write', 'communication_preferences.read_write'],
+      signal,
+    }
     const answer = await this.#send(call, request)
     if (answer.status >= 400) throw this.#refused(call, answer, parsed(call, answer))
   }
@@ -232,6 +258,13 @@ export class HubSpotClient {
       },
     )
     return data.results
+  }
+
+  /** A POST that the official client does not write. */
+  #request({ RequestContext, HttpMethod }: ContactsApi, path: string): RequestContext {
+    const request = new RequestContext(new URL(path, this.#options.basePath).href, HttpMethod.POST)
+    request.setHeaderParam('Authorization', `Bearer ${this.#options.token ?? ''}`)
+    return request
   }
 
   #settings({ ServerConfiguration }: ContactsApi) {
@@ -316,7 +349,8 @@ export class HubSpotClient {
 
   #refused(call: Call, answer: HttpResponse, json: unknown): FailureError {
     const retryAfter = answer.header('retry-after')
-    return new FailureError(failureOfAnswer(call, answer.status, json, retryAfter, this.#options.now()))
+    const asked = { ...call, signedIn: this.#options.signIn !== undefined }
+    return new FailureError(failureOfAnswer(asked, answer.status, json, retryAfter, this.#options.now()))
   }
 }
 
@@ -339,7 +373,9 @@ function malformed(call: Call): { kind: 'uncertain' | 'transient'; code: string;
   }
 }
 
+/** Contacts and lists have the version behind their own name, the other parts before it. */
 function versioned(url: string): string {
   if (API_VERSION === 'v3') return url
-  return url.replace('/crm/v3/objects/', `/crm/objects/${API_VERSION}/`).replace('/crm/v3/', `/crm/${API_VERSION}/`)
+  const own = /\/crm\/v3\/(objects|lists)(?=[/?]|$)/
+  return own.test(url) ? url.replace(own, `/crm/$1/${API_VERSION}`) : url.replace('/crm/v3/', `/crm/${API_VERSION}/`)
 }

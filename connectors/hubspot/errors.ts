@@ -6,9 +6,23 @@ import { ApiError } from './wire.ts'
 export interface Asked {
   readonly pattern: string
   readonly write: boolean
-  /** It asks for one record, by its id. */
+  /** It asks for one thing, by its id. */
   readonly single?: boolean
+  /** What the call needs, for where HubSpot does not say what is missing; left out, the scopes of contacts. */
+  readonly scopes?: readonly string[]
+  /** What is asked for is one part of writing a contact: where the permission for it is lacking, that contact is parked. */
+  readonly part?: boolean
+  /** The token is of an app that somebody has signed in to, rather than of a service key or a private app. */
+  readonly signedIn?: boolean
 }
+
+/** What Kith needs of contacts. */
+export const CONTACT_SCOPES = [
+  'crm.objects.contacts.read',
+  'crm.objects.contacts.write',
+  'crm.schemas.contacts.read',
+] as const
+export const LIST_SCOPES = ['crm.lists.read', 'crm.lists.write'] as const
 
 /** HubSpot says since which day, not until when: an hour later it is asked again. */
 const DAILY_PAUSE_MS = 60 * 60_000
@@ -43,16 +57,20 @@ export function failureOfAnswer(
         kind: 'auth',
         code,
         message: answered('HubSpot refuses the token'),
-        advice: 'Put a valid token of a service key or private app into token: in kith.yaml; then run: kith check',
+        advice:
+          asked.signedIn === true
+            ? 'Sign in again: kith connect; then run: kith check'
+            : 'Put a valid token of a service key or private app into token: in kith.yaml; then run: kith check',
       }
-    case 403:
+    case 403: {
+      const parks = asked.part === true && code === 'MISSING_SCOPES'
       return {
-        kind: 'auth',
+        kind: parks ? 'permanent' : 'auth',
         code,
         message: answered('the token lacks a permission'),
-        advice:
-          'Give the service key or private app the scopes crm.objects.contacts.read, crm.objects.contacts.write and crm.schemas.contacts.read; then run: kith check',
+        advice: `${scopeAdvice(asked, error)}; then run: ${parks ? 'kith parked retry' : 'kith check'}`,
       }
+    }
     case 429:
       if (error?.policyName === 'DAILY' && wait_ms === undefined)
         return {
@@ -94,6 +112,32 @@ export function failureOfAnswer(
   return refusal(error, code)
 }
 
+/**
+ * Which scopes to give, and where. HubSpot names those of which one is enough, some for other kinds of data; of these, the ones
+ * that Kith asks for are named, or all where there are none.
+ */
+function scopeAdvice({ scopes = CONTACT_SCOPES, signedIn = false }: Asked, error: ApiError | null): string {
+  const missing = missingScopes(error)
+  const known = [...CONTACT_SCOPES, ...LIST_SCOPES, ...scopes]
+  const ours = missing.filter((scope) => known.includes(scope))
+  const named = missing.length === 0 ? scopes : ours.length > 0 ? ours : missing.slice(0, 5)
+  const one =
+    missing.length > 0 && named.length > 1 ? 'one of the scopes' : named.length > 1 ? 'the scopes' : 'the scope'
+  const list = `${one} ${named.join(', ')}`
+  if (!signedIn) return `Give the service key or private app ${list}`
+  const lists = named.some((scope) => scope.startsWith('crm.lists.')) ? ', put lists: true into kith.yaml' : ''
+  return `Add ${list} to the app in its settings at HubSpot${lists}, and sign in again: kith connect`
+}
+
+/** The names that the body gives, in one of three places; scopes are words and no data of a person's. */
+function missingScopes(error: ApiError | null): string[] {
+  const contexts = [error?.context, ...(error?.errors ?? []).map(({ context }) => context)]
+  const named = ['requiredGranularScopes', 'missingScopes', 'requiredScopes'].map((key) =>
+    contexts.flatMap((context) => context?.[key] ?? []).filter((scope) => /^[a-z0-9._-]{1,80}$/i.test(scope)),
+  )
+  return [...new Set(named.find((scopes) => scopes.length > 0) ?? [])]
+}
+
 /** The failure of one record of a batch. */
 export function failureOfItem(error: ApiError): Failure {
   const code = error.category ?? error.errorType ?? 'UNKNOWN'
@@ -122,7 +166,8 @@ function refusal(error: ApiError | null, code: string): Failure {
   }
   const fields = refusedFields(error)
   const what = fields.length === 0 ? 'the contact' : fields.join(', ')
-  return { kind: 'permanent', code, message: `HubSpot refuses ${what}` }
+  const { subCategory = '' } = error ?? {}
+  return { kind: 'permanent', code: isWord(subCategory) ? subCategory : code, message: `HubSpot refuses ${what}` }
 }
 
 /** The names of what is refused, each with HubSpot's reason, and never a value. */
@@ -137,8 +182,12 @@ function refusedFields(error: ApiError | null): string[] {
   return [...new Set(named)].slice(0, 5)
 }
 
+/** A name of HubSpot's own making, rather than what somebody typed. */
+function isWord(text: string): boolean {
+  return /^[A-Za-z0-9_.]{1,80}$/.test(text)
+}
+
 function fieldWithReason(name: string, reason: string | undefined): string {
-  const isWord = (text: string): boolean => /^[A-Za-z0-9_]{1,80}$/.test(text)
   const field = isWord(name) ? `the field ${name}` : 'a field'
   return reason !== undefined && isWord(reason) ? `${field} (${reason})` : field
 }

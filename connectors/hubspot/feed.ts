@@ -3,6 +3,9 @@ import { FailureError } from '../../engine/core/failure.ts'
 import type { FeedPage, ReadAnswer, Sighting } from '../../engine/core/ports/connector.ts'
 import type { HubSpotClient } from './client.ts'
 import { MERGED, mergedIds, revOf } from './fields.ts'
+import { ListFeed, ListStates } from './list-feed.ts'
+import { revWith, type Memberships } from './list-fields.ts'
+import type { Lists } from './lists.ts'
 import type { Reader } from './read.ts'
 import { Head, LIMITS } from './wire.ts'
 
@@ -16,6 +19,8 @@ const SWEEP_MAX_MS = 15 * MINUTE_MS
 const DOUBT_MAX_MS = 5 * MINUTE_MS
 /** What a listing that is owed may cost: one request in so many milliseconds, over time. */
 const LISTING_MS_PER_REQUEST = 100_000
+/** Where lists are read, all contacts are listed at least so often: whatever was missed of who joined or left is found then. */
+const LISTS_MAX_MS = DAY_MS
 /** Archived contacts vanish after 90 days: a cursor from before could not tell what was deleted. */
 const CURSOR_MAX_MS = 80 * DAY_MS
 /** A cursor names so many of the records it lately saw; beyond, they are announced twice. */
@@ -39,6 +44,8 @@ const Cursor = z.strictObject({
   owed: z.boolean(),
   listed_ms: z.number(),
   listed: z.number(),
+  /** How the lists stood; null where they are not read. */
+  lists: ListStates.nullable().default(null),
 })
 type Cursor = z.infer<typeof Cursor>
 
@@ -67,19 +74,25 @@ interface SearchHits {
 export class Feed {
   readonly #client: HubSpotClient
   readonly #reader: Reader
+  readonly #lists: Lists
+  readonly #listFeed: ListFeed
   readonly #signal: AbortSignal | undefined
 
-  constructor(client: HubSpotClient, reader: Reader, signal: AbortSignal | undefined) {
+  constructor(client: HubSpotClient, reader: Reader, lists: Lists, signal: AbortSignal | undefined) {
     this.#client = client
     this.#reader = reader
+    this.#lists = lists
+    this.#listFeed = new ListFeed(lists, reader, signal)
     this.#signal = signal
   }
 
   async *pages(cursor: Cursor | null): AsyncGenerator<FeedPage> {
-    if (!cursor) return yield* this.#inventory()
+    if (this.#lists.isOn) await this.#lists.list(this.#signal)
+    if (!cursor || (this.#lists.isOn && !this.#listFeed.fits(cursor.lists))) return yield* this.#inventory()
     const newest = await this.#search([], '-lastmodifieddate')
     const now_ms = newest.serverNow_ms
-    const turn_ms = Math.max(SWEEP_MAX_MS, Math.ceil(cursor.listed / LIMITS.list_max) * LISTING_MS_PER_REQUEST)
+    const requests = Math.ceil(cursor.listed / LIMITS.list_max) * (this.#lists.isOn ? 2 : 1)
+    const turn_ms = Math.max(SWEEP_MAX_MS, requests * LISTING_MS_PER_REQUEST)
     const isTurn = cursor.owed && now_ms - cursor.listed_ms >= turn_ms
     if (isTurn || now_ms - cursor.from_ms > CURSOR_MAX_MS) return yield* this.#inventory()
     const oldest = newest.seen.at(-1)
@@ -95,6 +108,7 @@ export class Feed {
   async *#inventory(): AsyncGenerator<FeedPage> {
     let start_ms: number | undefined
     let listed = 0
+    const inLists = this.#lists.isOn ? this.#listFeed.inventory() : null
     const tail: { [id: string]: number } = {}
     for (let after: string | undefined; ;) {
       const { data, serverNow_ms } = await this.#client.list(after, false, LIMITS.list_max, this.#signal)
@@ -104,7 +118,9 @@ export class Feed {
       const { seen, broken } = readHeads(data.results)
       listed += data.results.length
       for (const { id, updatedAt } of seen) if (updatedAt >= from_ms) tail[id] = updatedAt
-      const sightings = [...broken, ...seen.map(hint)]
+      const memberships = await this.#memberships(seen)
+      inLists?.add(memberships)
+      const sightings = [...broken, ...this.#hints(seen, memberships)]
       const next = data.paging?.next?.after
       if (next === undefined) {
         const cursor: Cursor = {
@@ -118,6 +134,7 @@ export class Feed {
           owed: false,
           listed_ms: start_ms,
           listed,
+          lists: inLists?.states(start_ms) ?? null,
         }
         yield { sightings, cursor, inventory: { complete: true } }
         return
@@ -149,7 +166,9 @@ export class Feed {
       const stuck = last.updatedAt <= at_ms
       const tied = stuck ? await this.#sameMoment(last.updatedAt) : []
       const page = [...found.seen, ...tied]
-      const sightings = [...found.broken, ...news(page, cursor.tail).flatMap((each) => [hint(each), ...merges(each)])]
+      const fresh = news(page, cursor.tail)
+      const hints = this.#hints(fresh, await this.#memberships(fresh))
+      const sightings = [...found.broken, ...hints, ...fresh.flatMap(merges)]
       all.push(...page.filter(({ updatedAt }) => updatedAt >= now_ms - OVERLAP_MS))
       at_ms = stuck ? last.updatedAt + 1 : last.updatedAt
       yield { sightings, cursor: { ...cursor, from_ms: Math.min(at_ms, now_ms - OVERLAP_MS), expected: null } }
@@ -194,7 +213,7 @@ export class Feed {
     const adopts = expected === null
     // A merge takes two contacts and makes a third of them, or not, as the account is set: then the next pass counts anew.
     if (merged.length > 0) expected = null
-    const sightings: Sighting[] = [...found.broken, ...fresh.map(hint), ...merged]
+    const sightings: Sighting[] = [...found.broken, ...this.#hints(fresh, await this.#memberships(fresh)), ...merged]
     let swept: { swept_ms: number; gone: { [id: string]: number } } = { swept_ms: cursor.swept_ms, gone: cursor.gone }
     if (expected === null || expected !== total || now_ms - cursor.swept_ms > SWEEP_MAX_MS) {
       const sweep = await this.#sweep(cursor, new Set(merged.map(({ id }) => id)))
@@ -210,7 +229,11 @@ export class Feed {
     if (Object.keys(tail).length > TAIL_MAX) expected = null
     const count = judgeCount(expected, total, cursor, now_ms)
     const next: Cursor = { ...cursor, ...swept, ...count, from_ms, tail: capped(tail) }
-    return { sightings, cursor: next }
+    if (!this.#lists.isOn || !cursor.lists) return { sightings, cursor: { ...next, lists: null } }
+    const told = new Set(fresh.map(({ id }) => id))
+    const changes = await this.#listFeed.changes(cursor.lists, told, now_ms)
+    const owed = next.owed || changes.owed || now_ms - cursor.listed_ms > LISTS_MAX_MS
+    return { sightings: [...sightings, ...changes.sightings], cursor: { ...next, owed, lists: changes.states } }
   }
 
   /**
@@ -239,6 +262,20 @@ export class Feed {
     if (unknown.length === 0) return { sightings: [], gone: capped(gone) }
     const answers = await this.#reader.read(unknown, false, this.#signal)
     return { sightings: answers.map(sightingOf), gone: capped(gone) }
+  }
+
+  async #memberships(seen: readonly Seen[]): Promise<ReadonlyMap<string, Memberships>> {
+    return await this.#lists.of(
+      seen.map(({ id }) => id),
+      this.#signal,
+    )
+  }
+
+  #hints(seen: readonly Seen[], memberships: ReadonlyMap<string, Memberships>): Sighting[] {
+    return seen.map(({ id, updatedAt }) => {
+      const rev = revWith(revOf(updatedAt), memberships.get(id), this.#lists.fields)
+      return { kind: 'hint', id, rev }
+    })
   }
 
   async #search(
@@ -274,10 +311,6 @@ function judgeCount(
 function news(seen: readonly Seen[], tail: { readonly [id: string]: number }): Seen[] {
   const latest = new Map(seen.map((each) => [each.id, each]))
   return [...latest.values()].filter(({ id, updatedAt }) => tail[id] !== updatedAt)
-}
-
-function hint({ id, updatedAt }: Seen): Sighting {
-  return { kind: 'hint', id, rev: revOf(updatedAt) }
 }
 
 function merges({ id, properties }: Seen): (Sighting & { kind: 'merged' })[] {

@@ -1,5 +1,6 @@
 import { isBlank, type Json, type JsonObject } from '../../engine/core/json.ts'
 import type { AppField, AppRecord } from '../../engine/core/ports/connector.ts'
+import { isListField } from './list-fields.ts'
 import type { Contact, Property } from './wire.ts'
 
 /**
@@ -79,11 +80,16 @@ export class ContactFields {
 
 /** The properties to ask for so that records hold these fields. */
 export function propertiesFor(fields: readonly string[]): string[] {
-  const names = fields.flatMap((field) => (field === EMAILS ? [PRIMARY, ADDITIONAL] : [field]))
+  const names = fields
+    .filter((field) => !isListField(field))
+    .flatMap((field) => (field === EMAILS ? [PRIMARY, ADDITIONAL] : [field]))
   return [...new Set([...names, MERGED])]
 }
 
-/** Equal exactly when nothing changed: HubSpot counts milliseconds, and notes every change of a contact there. */
+/**
+ * Equal exactly when nothing changed: HubSpot counts milliseconds, and notes every change of a contact there, but those of its lists
+ * (see list-fields.ts).
+ */
 export function revOf(updatedAt_ms: number): string {
   return String(updatedAt_ms)
 }
@@ -93,6 +99,7 @@ export function recordFrom(contact: Contact, fields: readonly string[]): AppReco
   const times: { [field: string]: number } = {}
   const values: JsonObject = {}
   for (const field of fields) {
+    if (isListField(field)) continue
     const sources = field === EMAILS ? [PRIMARY, ADDITIONAL] : [field]
     values[field] = field === EMAILS ? emailsOf(contact) : valueOf(contact, field)
     const known = sources.flatMap((name) => contact.propertiesWithHistory?.[name]?.[0]?.timestamp ?? [])
@@ -138,6 +145,7 @@ function listOf(text: string | null | undefined): string[] {
 export function propertiesFrom(fields: JsonObject, account: ContactFields | null): { [name: string]: string } {
   const properties: { [name: string]: string } = {}
   for (const [field, value] of Object.entries(fields)) {
+    if (isListField(field)) continue
     if (field === EMAILS) Object.assign(properties, addressesFrom(value, account))
     else properties[field] = isBlank(value) ? '' : textOf(value)
   }

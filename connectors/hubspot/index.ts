@@ -22,6 +22,9 @@ import { oauthOptions, secureUrl } from '../oauth-plan.ts'
 import { HubSpotClient, type Tuning } from './client.ts'
 import { cursorFrom, Feed } from './feed.ts'
 import { addressesOf, ContactFields, KEY_PROPERTY, propertiesFrom } from './fields.ts'
+import { LIST_FIELDS } from './list-fields.ts'
+import { completed } from './list-writes.ts'
+import { Lists } from './lists.ts'
 import { HUBSPOT_API, hubspotOAuth } from './oauth.ts'
 import { Reader } from './read.ts'
 import { hubspotWebhook } from './webhook.ts'
@@ -40,6 +43,8 @@ const Options = z
     /** The number of a legacy public app, and the developer account's API key: `kith hooks sync` can then subscribe it. */
     appId: z.coerce.string().regex(/^\d+$/, { error: "the app's number (App ID)" }).optional(),
     developerKey: z.string().min(1).optional(),
+    /** Whether signing in asks for the lists too: HubSpot refuses it where the app does not have their scopes. */
+    lists: z.boolean().optional(),
     basePath: z.url({ protocol: /^https?$/, error: 'an http or https address' }).default(HUBSPOT_API),
     /** Where people sign in, if not at HubSpot: for the simulator. */
     authorizeUrl: secureUrl.optional(),
@@ -108,6 +113,7 @@ export class HubSpotConnector implements Connector {
   readonly capabilities = CAPABILITIES
   readonly #client: HubSpotClient
   readonly #reader: Reader
+  readonly #lists: Lists
   readonly #searchLag_ms: number
   readonly #sleep: Sleep
   #selected: readonly string[] | undefined
@@ -129,13 +135,15 @@ export class HubSpotConnector implements Connector {
       pacer: context.pacer,
       tuning,
     })
-    this.#reader = new Reader(this.#client, (signal) => this.#fields(signal))
+    this.#lists = new Lists(this.#client, context.now)
+    this.#reader = new Reader(this.#client, this.#lists, (signal) => this.#fields(signal))
     this.#sleep = context.sleep ?? realSleep
     this.#searchLag_ms = tuning.searchLag_ms ?? SEARCH_LAG_MS
   }
 
   select(fields: readonly string[]): void {
     this.#selected = [...new Set(fields)]
+    this.#lists.select(this.#selected)
   }
 
   stats(): HttpStats {
@@ -149,20 +157,22 @@ export class HubSpotConnector implements Connector {
       { limit: 1, properties: ['hs_object_id'], filterGroups: [], sorts: [] },
       signal,
     )
+    if (this.#lists.isOn) await this.#lists.list(signal)
+    const lists = this.#lists.isOn ? `, ${this.#lists.selected.length} lists` : ''
     const custom = account.hasKey
       ? []
       : [
           `No unique property named ${KEY_PROPERTY}: a create whose answer is lost is found again by e-mail, or else by a search`,
         ]
     return {
-      summary: `${data.total.toLocaleString('en')} contacts, ${account.properties.size} properties`,
-      fields: account.appFields(),
+      summary: `${data.total.toLocaleString('en')} contacts, ${account.properties.size} properties${lists}`,
+      fields: [...account.appFields(), ...LIST_FIELDS],
       warnings: custom,
     }
   }
 
   async *pull(cursor: Json | null, signal?: AbortSignal): AsyncGenerator<FeedPage> {
-    yield* new Feed(this.#client, this.#reader, signal).pages(cursorFrom(cursor))
+    yield* new Feed(this.#client, this.#reader, this.#lists, signal).pages(cursorFrom(cursor))
   }
 
   async read(ids: readonly string[], signal?: AbortSignal): Promise<ReadAnswer[]> {
@@ -175,7 +185,8 @@ export class HubSpotConnector implements Connector {
     checkBatch(requests.length)
     if (requests.length === 0) return []
     const account = await this.#describe(signal)
-    const parts = { client: this.#client, reader: this.#reader, fields: await this.#fields(signal), account }
+    const fields = await this.#fields(signal)
+    const parts = { client: this.#client, reader: this.#reader, lists: this.#lists, fields, account }
     return await new Batch(parts, signal).write(requests)
   }
 
@@ -191,9 +202,14 @@ export class HubSpotConnector implements Connector {
 
   /**
    * By Kith's own key where the account has a place for it, else by e-mail address: both are asked of the records themselves.
-   * A contact with neither is searched for by all that was sent, and once more when the index has had time to show it.
+   * A contact with neither is searched for by all that was sent, and once more when the index has had time to show it. What was
+   * created and is not in its lists yet is put into them: a create is both.
    */
   async find(create: CreateRequest, signal?: AbortSignal): Promise<AppRecord[]> {
+    return await completed(create, await this.#find(create, signal), this.#lists, signal)
+  }
+
+  async #find(create: CreateRequest, signal: AbortSignal | undefined): Promise<AppRecord[]> {
     const account = await this.#describe(signal)
     if (account.hasKey) return records(await this.#reader.byValue(KEY_PROPERTY, [create.key], signal))
     const [address] = addressesOf(create.fields)
@@ -231,7 +247,7 @@ export class HubSpotConnector implements Connector {
     return found.filter((record) => filters.every(({ propertyName, value }) => record.fields[propertyName] === value))
   }
 
-  /** The fields that records are to have: those selected, or all that the account has. */
+  /** The fields that records are to have: those selected, or all properties; lists cost requests, and have to be selected. */
   async #fields(signal: AbortSignal | undefined): Promise<readonly string[]> {
     if (this.#selected) return this.#selected
     const account = await this.#describe(signal)

@@ -1,5 +1,6 @@
 import { FailureError } from '../../engine/core/failure.ts'
 import { REDIRECT_URL, type OAuthPlan } from '../oauth-plan.ts'
+import { CONTACT_SCOPES, LIST_SCOPES } from './errors.ts'
 
 export const HUBSPOT_API = 'https://api.hubapi.com'
 const HUBSPOT_AUTHORIZE = 'https://app.hubspot.com/oauth/authorize'
@@ -8,7 +9,7 @@ const HUBSPOT_AUTHORIZE = 'https://app.hubspot.com/oauth/authorize'
 const OAUTH_VERSION = '2026-03'
 
 /** HubSpot compares them with those of the app, and refuses the sign-in where one of the app's is missing. */
-const SCOPES = ['oauth', 'crm.objects.contacts.read', 'crm.objects.contacts.write', 'crm.schemas.contacts.read']
+const SCOPES = ['oauth', ...CONTACT_SCOPES]
 
 interface Options {
   readonly token?: string | undefined
@@ -16,6 +17,7 @@ interface Options {
   readonly clientSecret?: string | undefined
   readonly redirectUrl?: string | undefined
   readonly portal?: string | undefined
+  readonly lists?: boolean | undefined
   readonly basePath: string
   readonly authorizeUrl?: string | undefined
 }
@@ -24,6 +26,7 @@ interface Options {
 export function hubspotOAuth(options: Options): OAuthPlan | null {
   const { token, clientId, clientSecret, redirectUrl = REDIRECT_URL, basePath } = options
   if (token !== undefined || clientId === undefined || clientSecret === undefined) return null
+  const scopes = options.lists === true ? [...SCOPES, ...LIST_SCOPES] : SCOPES
   const at = (path: string): string => new URL(`/oauth/${OAUTH_VERSION}/${path}`, basePath).href
   return {
     grant: 'code',
@@ -32,8 +35,8 @@ export function hubspotOAuth(options: Options): OAuthPlan | null {
     authorizeUrl: options.authorizeUrl ?? HUBSPOT_AUTHORIZE,
     tokenUrl: at('token'),
     revocation: { kind: 'token', url: at('token/revoke') },
-    scopes: SCOPES,
-    needs: SCOPES.filter((scope) => scope !== 'oauth'),
+    scopes,
+    needs: scopes.filter((scope) => scope !== 'oauth'),
     pkce: true,
     tokenBody: 'form',
     clientAuth: 'body',

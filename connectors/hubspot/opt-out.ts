@@ -99,13 +99,7 @@ function primaryOf(fields: JsonObject): string | undefined {
 
 function understood(failure: Failure): Failure {
   if (failure.code !== 'MISSING_SCOPES') return failure
-  return {
-    kind: 'permanent',
-    code: 'MISSING_SCOPES',
-    message: 'The token may not unsubscribe anybody',
-    advice:
-      'Give the service key or private app the scope subscriptions-status-write (communication_preferences.read_write in older apps), then run: kith parked retry',
-  }
+  return { ...failure, message: 'The token may not unsubscribe anybody' }
 }
 
 function notLoosened(): Failure {

@@ -2,16 +2,24 @@ import { FailureError } from '../../engine/core/failure.ts'
 import type { ReadAnswer } from '../../engine/core/ports/connector.ts'
 import type { HubSpotClient } from './client.ts'
 import { mergedIds, propertiesFor, recordFrom, revOf } from './fields.ts'
+import { revWith, withLists, type Memberships } from './list-fields.ts'
+import type { Lists } from './lists.ts'
 import { Contact, Head, LIMITS, type BatchAnswer } from './wire.ts'
 
-/** Reads contacts by id, with their history or without. */
+/** Reads contacts by id, with their history or without; and the lists that they are in, where those are read. */
 export class Reader {
   readonly #client: HubSpotClient
+  readonly #lists: Lists
   /** The fields that records are to have. */
   readonly #fields: (signal: AbortSignal | undefined) => Promise<readonly string[]>
 
-  constructor(client: HubSpotClient, fields: (signal: AbortSignal | undefined) => Promise<readonly string[]>) {
+  constructor(
+    client: HubSpotClient,
+    lists: Lists,
+    fields: (signal: AbortSignal | undefined) => Promise<readonly string[]>,
+  ) {
     this.#client = client
+    this.#lists = lists
     this.#fields = fields
   }
 
@@ -23,8 +31,8 @@ export class Reader {
     const batches = Array.from({ length: Math.ceil(wanted.length / size) }, (_, at) =>
       wanted.slice(at * size, (at + 1) * size),
     )
-    const answers = await Promise.all(batches.map((batch) => this.#batch(batch, fields, history, signal)))
-    return answers.flat()
+    const found = await Promise.all(batches.map((batch) => this.#batch(batch, fields, history, signal)))
+    return await this.#withLists(found.flat(), signal)
   }
 
   /** The contacts that a unique property, or the e-mail address, has these values in. */
@@ -32,7 +40,23 @@ export class Reader {
     const fields = await this.#fields(signal)
     const properties = propertiesFor(fields)
     const { data } = await this.#client.batchRead(values, properties, false, idProperty, signal)
-    return data.results.map((result) => answerFrom(result, fields)).filter((answer) => answer !== null)
+    const found = data.results.map((result) => answerFrom(result, fields)).filter((answer) => answer !== null)
+    return await this.#withLists(found, signal)
+  }
+
+  async #withLists(answers: readonly ReadAnswer[], signal: AbortSignal | undefined): Promise<ReadAnswer[]> {
+    const ids = answers.flatMap((answer) => (answer.kind === 'record' ? [answer.record.id] : []))
+    const broken = answers.flatMap((answer) => (answer.kind === 'broken' ? [answer.id] : []))
+    const memberships = await this.#lists.of([...ids, ...broken], signal)
+    return answers.map((answer) => this.#withMemberships(answer, memberships))
+  }
+
+  #withMemberships(answer: ReadAnswer, all: ReadonlyMap<string, Memberships>): ReadAnswer {
+    const { fields } = this.#lists
+    if (answer.kind === 'record')
+      return { kind: 'record', record: withLists(answer.record, all.get(answer.record.id), fields) }
+    if (answer.kind !== 'broken' || answer.rev === null) return answer
+    return { ...answer, rev: revWith(answer.rev, all.get(answer.id), fields) }
   }
 
   async #batch(

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 import { SimulatedDeveloperApp } from './simulator-app.ts'
+import { SimulatedLists, type ListFaults } from './simulator-lists.ts'
 import {
   isRefusal,
   notFound,
@@ -22,6 +23,8 @@ export interface HubSpotSimulator {
   readonly url: string
   /** The account as its people see it: they add, edit, archive, restore and merge there. */
   readonly contacts: SimulatedContacts
+  /** Its lists, and who is in them. */
+  readonly lists: SimulatedLists
   readonly faults: Faults
   /** The app whose webhooks the account sends, as its developer set it up by the API. */
   readonly developerApp: SimulatedDeveloperApp
@@ -53,7 +56,7 @@ export interface HookTarget {
 }
 
 /** What goes wrong. All off at first; set them at any time. */
-export interface Faults {
+export interface Faults extends ListFaults {
   /** Answers the next requests that fit with this status. */
   fail: { status: number; times: number; path?: RegExp; retryAfter?: string; policyName?: string } | null
   /** Carries out this many writes and then drops the connection. */
@@ -107,6 +110,7 @@ export async function startHubSpotSimulator(options: SimulatorOptions): Promise<
 
 class Simulator implements HubSpotSimulator {
   readonly contacts: SimulatedContacts
+  readonly lists: SimulatedLists
   readonly developerApp = new SimulatedDeveloperApp()
   readonly requests: SimulatedRequest[] = []
   readonly faults: Faults = {
@@ -120,6 +124,9 @@ class Simulator implements HubSpotSimulator {
     noTraceInResults: false,
     subscriptionsForbidden: false,
     mergedLeftOut: false,
+    listsForbidden: null,
+    listLag_ms: 0,
+    strangers: [],
   }
   readonly #options: SimulatorOptions
   readonly #server: SimulatorServer
@@ -141,6 +148,7 @@ class Simulator implements HubSpotSimulator {
       searchLag_ms: options.searchLag_ms ?? 0,
       mergeKeepsPrimary: options.mergeKeepsPrimary ?? false,
     })
+    this.lists = new SimulatedLists(this.contacts, this.faults)
     this.contacts.onChange = (event) => this.#announce(event)
     this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
@@ -180,7 +188,7 @@ class Simulator implements HubSpotSimulator {
       this.#limited(url.pathname) ??
       this.#authorised(request) ??
       this.#answer(method, url, body)
-    const isWrite = /\/(create|update|archive|merge|gdpr-delete)$/.test(url.pathname)
+    const isWrite = /\/(create|update|archive|merge|gdpr-delete|add-and-remove)$/.test(url.pathname)
     if (isWrite && this.faults.lostAnswers > 0 && answer.status < 300) {
       this.faults.lostAnswers--
       request.socket.destroy()
@@ -218,7 +226,7 @@ class Simulator implements HubSpotSimulator {
   /** Rolling windows, as the account's plan has them; searches have one of their own, and no headers. */
   #limited(path: string): Answer | undefined {
     const { now_ms } = this.contacts
-    if (path.endsWith('/search')) {
+    if (isSearch(path)) {
       this.#searches = this.#searches.filter((at_ms) => now_ms - at_ms < 1000)
       if (this.#searches.length >= (this.#options.searches_max ?? Number.POSITIVE_INFINITY))
         return tooMany('SECONDLY', {})
@@ -254,7 +262,7 @@ class Simulator implements HubSpotSimulator {
 
   #answer(method: string, url: URL, body: unknown): Answer {
     const answer = this.#route(method, url, Object(body) as { [name: string]: unknown })
-    return url.pathname.endsWith('/search') ? answer : { ...answer, headers: { ...this.#budget(), ...answer.headers } }
+    return isSearch(url.pathname) ? answer : { ...answer, headers: { ...this.#budget(), ...answer.headers } }
   }
 
   #route(method: string, url: URL, body: { [name: string]: unknown }): Answer {
@@ -289,6 +297,8 @@ class Simulator implements HubSpotSimulator {
         this.contacts.gdprDelete(String(body['objectId']))
         return { status: 204 }
     }
+    const ofLists = this.lists.answer(method, url, body)
+    if (ofLists) return ofLists
     const subscriber = /^POST \/communication-preferences\/v4\/statuses\/([^/]+)\/unsubscribe-all$/.exec(route)?.[1]
     if (subscriber !== undefined) return this.#unsubscribeAll(decodeURIComponent(subscriber), url.searchParams)
     const id = method === 'GET' ? new RegExp(`^${BASE}/(\\d+)$`).exec(url.pathname)?.[1] : undefined
@@ -492,6 +502,11 @@ class Simulator implements HubSpotSimulator {
       )
     }
   }
+}
+
+/** The search for lists is none of these. */
+function isSearch(path: string): boolean {
+  return path.endsWith('/objects/contacts/search')
 }
 
 interface Input {

@@ -18,7 +18,12 @@ const EVENTS = ['creation', 'deletion', 'merge', 'restore', 'privacyDeletion'] a
 /** Requests that HubSpot may have under way to us. */
 const CONCURRENT_MAX = 10
 /** Connector fields that are no property, or stand for others. */
-const BEHIND: { readonly [field: string]: readonly string[] } = { 'email.all': ['email', 'hs_additional_emails'] }
+const BEHIND: { readonly [field: string]: readonly string[] } = {
+  'email.all': ['email', 'hs_additional_emails'],
+  // Nobody is told by these webhooks who joins a list or leaves one.
+  'lists.static': [],
+  'lists.active': [],
+}
 
 const Settings = z.object({ targetUrl: z.string(), throttling: z.object({ maxConcurrentRequests: z.int() }) })
 const Registered = z.object({

@@ -13,7 +13,14 @@ export const LIMITS = {
   /** Records per request that asks for the history of properties. */
   history_max: 50,
   search_max: 200,
+  lists_max: 500,
+  members_max: 250,
+  /** Said nowhere; the other batches' own. */
+  memberships_max: 100,
 } as const
+
+/** Of contacts, as the API of lists names kinds of records. */
+export const CONTACTS = '0-1'
 
 /** A moment as HubSpot writes it, in milliseconds. */
 const moment = z.string().transform((text, context) => {
@@ -60,7 +67,7 @@ export const ApiError = z.object({
   status: z.string().optional(),
   message: z.string().optional(),
   category: z.string().optional(),
-  subCategory: z.unknown().optional(),
+  subCategory: z.string().optional().catch(undefined),
   correlationId: z.string().optional(),
   /** Instead of `category` in answers 429. */
   errorType: z.string().optional(),
@@ -92,6 +99,44 @@ export const Property = z.object({
 export type Property = z.infer<typeof Property>
 
 export const PropertyList = z.object({ results: z.array(Property) })
+
+/** Ids are texts in some answers and numbers in the vendor's own examples of others. */
+const id = z.union([z.string().min(1), z.number()]).transform(String)
+
+/** A list as search and fetch show it. The times and the size are there where there are any. */
+export const ListInfo = z.object({
+  listId: id,
+  name: z.string(),
+  objectTypeId: z.string(),
+  processingType: z.string(),
+  deletedAt: z.string().nullish(),
+  additionalProperties: z.record(z.string(), z.string().nullable()).optional().catch(undefined),
+})
+export type ListInfo = z.infer<typeof ListInfo>
+
+export const ListSearchPage = z.object({ lists: z.array(ListInfo), offset: z.int(), hasMore: z.boolean() })
+export const ListsById = z.object({ lists: z.array(ListInfo) })
+export const OneList = z.object({ list: ListInfo })
+
+export const MembersPage = z.object({ results: z.array(z.object({ recordId: id })), paging: Paging })
+
+export const MembershipsAnswer = z.object({
+  status: z.literal('COMPLETE'),
+  results: z.array(
+    z.object({
+      recordId: id,
+      recordListMemberships: z.array(z.object({ listId: id, lastAddedTimestamp: moment.optional().catch(undefined) })),
+    }),
+  ),
+  errors: z.array(ApiError).optional(),
+})
+
+/** The vendor's own spelling of `recordsIdsAdded`. Empty lists may be left out. */
+export const MembershipsChanged = z.object({
+  recordsIdsAdded: z.array(id).nullish(),
+  recordIdsRemoved: z.array(id).nullish(),
+  recordIdsMissing: z.array(id).nullish(),
+})
 
 /** One event of a webhook; what it says beyond this is not believed, only read. */
 export const HookEvent = z.object({

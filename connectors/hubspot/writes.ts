@@ -11,6 +11,9 @@ import type {
 import type { HubSpotClient } from './client.ts'
 import { failureOfItem } from './errors.ts'
 import { KEY_PROPERTY, propertiesFrom, recordFrom, same, type ContactFields } from './fields.ts'
+import { withLists, NONE } from './list-fields.ts'
+import { planLists, saysLists, settleLists, type ListPlan } from './list-writes.ts'
+import type { Lists } from './lists.ts'
 import { optOut, withoutOptOut } from './opt-out.ts'
 import type { Reader } from './read.ts'
 import { Contact, type BatchAnswer } from './wire.ts'
@@ -18,6 +21,7 @@ import { Contact, type BatchAnswer } from './wire.ts'
 export interface WriterParts {
   readonly client: HubSpotClient
   readonly reader: Reader
+  readonly lists: Lists
   /** The fields that records are to have. */
   readonly fields: readonly string[]
   /** The account's properties. */
@@ -36,7 +40,7 @@ type Settle<Request> = (inputs: readonly Input<Request>[], answer: BatchAnswer) 
 
 /**
  * One batch of writes: one request for each address to be unsubscribed, then at most one each for its deletes, updates and
- * creates, and one to read updates back.
+ * creates, one to read updates back, and one for each list that somebody joins or leaves.
  */
 export class Batch {
   readonly #parts: WriterParts
@@ -52,17 +56,32 @@ export class Batch {
 
   /** @throws FailureError only as long as nothing was done */
   async write(all: readonly WriteRequest[]): Promise<WriteOutcome[]> {
-    const failures = await optOut(all, this.#parts, this.#signal)
-    const requests = all.filter(({ ref }) => !failures.has(ref))
-    const outcomes = [
+    const optedOut = await optOut(all, this.#parts, this.#signal)
+    const allowed = all.filter(({ ref }) => !optedOut.has(ref))
+    const plan = await this.#planLists(allowed)
+    const failures = new Map([...optedOut, ...plan.failures])
+    const requests = allowed.filter(({ ref }) => !failures.has(ref))
+    const written = [
       ...[...failures].map(([ref, failure]) => failed(ref, failure)),
       ...(await this.#erase(requests.filter((request) => request.op === 'delete' && request.erase === true))),
       ...(await this.#archive(requests.filter((request) => request.op === 'delete').filter(({ erase }) => !erase))),
       ...(await this.#update(requests.filter((request) => request.op === 'update'))),
       ...(await this.#create(requests.filter((request) => request.op === 'create'))),
     ]
+    const outcomes = await settleLists(requests, written, plan, this.#parts.lists, this.#signal)
     const byRef = new Map(outcomes.map((outcome) => [outcome.ref, outcome]))
     return all.map(({ ref }) => byRef.get(ref) ?? failed(ref, lostTrack()))
+  }
+
+  async #planLists(requests: readonly WriteRequest[]): Promise<ListPlan> {
+    const saying = requests.filter(saysLists)
+    if (saying.length === 0) return { wanted: new Map(), failures: new Map() }
+    try {
+      return await planLists(saying, this.#parts.lists, this.#signal)
+    } catch (error) {
+      const failures = this.#failedWhole(saying, error).map(({ ref }) => [ref, failureFrom(error)] as const)
+      return { wanted: new Map(), failures: new Map(failures) }
+    }
   }
 
   /** One by one, as HubSpot takes them. What is not there any more is answered as done. */
@@ -191,7 +210,9 @@ export class Batch {
 
   /** The answer to a create names every property that the new contact has. */
   #created(contact: Contact): AppRecord {
-    return recordFrom(contact, this.#parts.fields)
+    const { fields, lists } = this.#parts
+    // Nobody is in a list before the lists know of them.
+    return withLists(recordFrom(contact, fields), lists.isOn ? NONE : undefined, lists.fields)
   }
 
   /**

@@ -47,10 +47,19 @@ function shown({ properties }: SimulatedContact): JsonObject {
   )
 }
 
+const LISTS = 'lists.static'
+/** What a mapping with lists selects; without one, lists are not read. */
+const SELECTED = ['firstname', 'lastname', 'jobtitle', 'message', 'phone', 'email.all', LISTS, 'lists.active']
+
+function sampleInLists(n: number): JsonObject {
+  return { ...sample(n), [LISTS]: [['Customers', 'Friends'], ['Friends'], null][n % 3] ?? null }
+}
+
 function typed(fields: JsonObject): { [name: string]: string } {
   const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '')
   return Object.fromEntries(
     Object.entries(fields).flatMap(([name, value]): [string, string][] => {
+      if (name === LISTS) return []
       if (name !== 'email.all') return [[name, text(value)]]
       const [primary = '', ...others] = value as string[]
       return [
@@ -61,28 +70,47 @@ function typed(fields: JsonObject): { [name: string]: string } {
   )
 }
 
-async function start(options: Partial<SimulatorOptions>): Promise<World> {
+interface Options extends Partial<SimulatorOptions> {
+  readonly withLists?: boolean
+}
+
+async function start({ withLists = false, ...options }: Options): Promise<World> {
   let ahead_ms = 0
   const now = (): number => Date.now() + ahead_ms
   const simulator = await startHubSpotSimulator({ token: TOKEN, now, ...options })
-  const { contacts, faults } = simulator
+  const { contacts, lists, faults } = simulator
+  /** A human puts the contact into these lists, and takes it out of all others. */
+  const sort = (id: string, names: Json | undefined): string => {
+    if (names === undefined) return id
+    const wanted = (names ?? []) as string[]
+    for (const name of wanted) lists.join(lists.named(name) ?? lists.add(name), id)
+    for (const list of lists.all) if (!wanted.includes(list.name)) lists.leave(list, id)
+    return id
+  }
   const done = (result: ReturnType<typeof contacts.create>): string => {
     if (isRefusal(result)) throw new Error(result.message)
     return result.id
   }
+  const connector = connectHubSpot(
+    { token: TOKEN, basePath: simulator.url },
+    { connection: 'crm', baseDir: '.', now },
+    { retries_max: 0, searchLag_ms: 0, pacers: { requests: unpaced, searches: unpaced } },
+  )
+  if (withLists) connector.select(SELECTED)
   return {
-    connector: connectHubSpot(
-      { token: TOKEN, basePath: simulator.url },
-      { connection: 'crm', baseDir: '.', now },
-      { retries_max: 0, searchLag_ms: 0, pacers: { requests: unpaced, searches: unpaced } },
-    ),
+    connector,
     human: {
-      add: (fields) => done(contacts.create(typed(fields), 'CRM_UI')),
-      edit: (id, fields) => void done(contacts.update(id, typed(fields), 'CRM_UI')),
+      add: (fields) => sort(done(contacts.create(typed(fields), 'CRM_UI')), fields[LISTS]),
+      edit: (id, fields) => void sort(done(contacts.update(id, typed(fields), 'CRM_UI')), fields[LISTS]),
       remove: (id) => contacts.archive(id),
       bin: () => contacts.archived().map(({ id }) => id),
       merge: (loser, winner) => contacts.merge(winner, loser).id,
-      list: () => contacts.live().map((contact) => ({ id: contact.id, fields: shown(contact) })),
+      list: () =>
+        contacts.live().map((contact) => {
+          const names = lists.of(contact.id)
+          const inLists = withLists ? { [LISTS]: names.length === 0 ? null : names } : {}
+          return { id: contact.id, fields: { ...shown(contact), ...inLists } }
+        }),
     },
     faults: {
       loseNextAnswer: () => void (faults.lostAnswers = 1),
@@ -105,13 +133,15 @@ async function start(options: Partial<SimulatorOptions>): Promise<World> {
       void Object.assign(faults, { lostAnswers: 0, fail: null, cut: null, tokenRevoked: false, partial: false }),
     // The account's clock runs ahead where many changes come in one millisecond.
     settle: () => void (ahead_ms += 2 * (options.searchLag_ms ?? 0)),
-    calls: () => simulator.requests.length,
+    // With lists, each pass asks how they stand, too: one request for 500 of them.
+    calls: () => simulator.requests.filter(({ path }) => path !== '/crm/v3/lists/search').length,
     stop: () => simulator.close(),
   }
 }
 
-const accounts: readonly (readonly [string, Partial<SimulatorOptions>])[] = [
+const accounts: readonly (readonly [string, Options])[] = [
   ['an account as they are', {}],
+  ['with its lists mapped', { withLists: true }],
   [
     'a search that lags, merges that keep the id, a property for the key',
     {
@@ -127,7 +157,7 @@ for (const [name, options] of accounts) {
     capabilities: CAPABILITIES,
     faults: FAULTS,
     start: () => start(options),
-    sample,
+    sample: options.withLists ? sampleInLists : sample,
     editable: 'jobtitle',
     bystander: 'firstname',
     multiline: 'message',

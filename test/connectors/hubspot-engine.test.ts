@@ -143,3 +143,76 @@ describe('HubSpot and a sheet, through the engine', () => {
     expect(await home.countedSync()).toEqual({ crm: 0, sheet: 0 })
   })
 })
+
+describe('the lists of HubSpot and the tags of a sheet, through the engine', () => {
+  let simulator: HubSpotSimulator
+  let home: TestHousehold
+  let crm: Crm
+  let sheet: Sheet
+
+  beforeEach(async () => {
+    simulator = await startHubSpotSimulator({ token: 'secret' })
+    const dir = TestHousehold.folder()
+    crm = new Crm(simulator)
+    for (const who of [ADA, GRACE]) crm.add(who)
+    sheet = new Sheet('sheet', join(dir, 'contacts.csv'), [ADA, { ...GRACE, note: 'Navy' }])
+    const mapping = (tags: object): object => ({ mapping: { fields: { note: false, tags } } })
+    home = await TestHousehold.make(dir, [crm, sheet], {
+      brakes: NO_BRAKES,
+      connections: {
+        crm: mapping({ app: 'lists.static', transform: 'list' }),
+        sheet: mapping({ app: 'Notes', transform: { split: ';' } }),
+      },
+    })
+    simulator.lists.join(simulator.lists.add('Customers'), idOf(crm, 'ada@example.org'))
+    await home.syncApproved()
+  })
+  afterEach(async () => {
+    await home.close()
+    await simulator.close()
+  })
+
+  const lists = (email: string): string[] => simulator.lists.of(idOf(crm, email))
+  const tags = (email: string): string | undefined => sheet.all().get(idOf(sheet, email))?.note
+
+  test('both have the tags of both after a first sync; a quiet pass is two requests (I1, I2)', async () => {
+    expect([lists('ada@example.org'), lists('grace@example.org')]).toEqual([['Customers'], ['Navy']])
+    expect([tags('ada@example.org'), tags('grace@example.org')]).toEqual(['Customers', 'Navy'])
+    await home.sync()
+    const asked = simulator.requests.length
+    await home.sync()
+    expect(simulator.requests.slice(asked).map(({ path }) => path)).toEqual([
+      '/crm/v3/lists/search',
+      '/crm/v3/objects/contacts/search',
+    ])
+  })
+
+  test('joining, leaving and renaming a list changes the sheet; a tag in the sheet changes the lists; each once (I6)', async () => {
+    const [navy, customers] = [simulator.lists.named('Navy'), simulator.lists.named('Customers')]
+    if (!navy || !customers) throw new Error('a list is missing')
+    simulator.lists.leave(customers, idOf(crm, 'ada@example.org'))
+    simulator.lists.join(navy, idOf(crm, 'ada@example.org'))
+    await home.sync()
+    expect(tags('ada@example.org')).toBe('Navy')
+    simulator.lists.rename(navy, 'US Navy')
+    await home.sync()
+    expect([tags('ada@example.org'), tags('grace@example.org')]).toEqual(['US Navy', 'US Navy'])
+    sheet.edit(idOf(sheet, 'grace@example.org'), 'note', 'US Navy;COBOL')
+    await home.sync()
+    expect(lists('grace@example.org')).toEqual(['COBOL', 'US Navy'])
+    expect(await home.countedSync()).toEqual({ crm: 0, sheet: 0 })
+    expect([lists('ada@example.org'), tags('ada@example.org')]).toEqual([['US Navy'], 'US Navy'])
+  })
+
+  test('an edit whose list is locked at first is not done before its list is, and is done once (I4)', async () => {
+    simulator.faults.fail = { status: 423, times: 1, path: /add-and-remove/ }
+    home.deliveries.length = 0
+    sheet.edit(idOf(sheet, 'grace@example.org'), 'note', 'COBOL;Navy')
+    sheet.edit(idOf(sheet, 'grace@example.org'), 'title', 'Rear Admiral')
+    await home.syncUntil(() => lists('grace@example.org').length === 2, 30_000)
+    const states = home.deliveries.map(({ state }) => state)
+    expect([states[0], states.filter((state) => state === 'done')]).toEqual(['pending', ['done']])
+    expect(crm.all().get(idOf(crm, 'grace@example.org'))?.title).toBe('Rear Admiral')
+    expect(await home.countedSync()).toEqual({ crm: 0, sheet: 0 })
+  }, 60_000)
+})
