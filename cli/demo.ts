@@ -101,7 +101,7 @@ async function companyPlay(context: Context, options: DemoOptions): Promise<Play
   const port = portFrom(options.port)
   const { CompanyDemo } = await import('./demo/company/run.ts')
   const watches = options.watch === true || (process.stdout.isTTY === true && !context.output.json)
-  let page = ''
+  let live: { page: string; api: string; config: string } | undefined
   return {
     watches,
     start: async (dir, screen, signal) => {
@@ -109,7 +109,7 @@ async function companyPlay(context: Context, options: DemoOptions): Promise<Play
       return {
         run: async () => {
           const summary = await demo.run()
-          page = summary.page
+          live = { page: summary.page, api: summary.api, config: summary.files.config }
           return summary
         },
         watch: () => demo.watch(),
@@ -119,9 +119,15 @@ async function companyPlay(context: Context, options: DemoOptions): Promise<Play
     showTurn: (screen) => {
       screen.heading('Your turn')
       screen.say(
-        `Open ${screen.strong(page)}`,
+        `Open ${screen.strong(live?.page ?? '')}`,
         '',
         'Edit anybody in any account there, and watch the others follow. Changes appear below, too; Ctrl-C ends it.',
+        'Be an operator in another terminal, or over HTTP with a token:',
+        '',
+        ...['status', 'review', 'pause newsletter --reason "clean-up"', 'tokens add me --role admin'].map(
+          (command) => `  npx kith ${command} --config ${live?.config ?? ''}`,
+        ),
+        `  ${live?.api ?? ''}/openapi.json`,
         '',
       )
     },

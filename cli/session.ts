@@ -1,13 +1,15 @@
 import type { Config } from '../config/types.ts'
-import { adviceFor, failureFrom, type Failure } from '../engine/core/failure.ts'
+import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { ConnectionState } from '../engine/core/ports/store.ts'
 import { Household, type HouseholdOptions } from '../workers/household.ts'
-import { takeLead, type Leader } from '../workers/lead.ts'
+import { staysAtWork, takeLead, type Leader } from '../workers/lead.ts'
 import type { Log } from '../workers/runtime.ts'
 import type { Context } from './context.ts'
 import { OperatorError } from './errors.ts'
 import { withoutPasswords } from './errors.ts'
 import { clock } from './output.ts'
+
+export { failureSentence, sentence } from '../workers/words.ts'
 
 /** The log of a command that prints its own words: seen when details are asked for. */
 export function quietLog({ debug, output }: Context): Log {
@@ -57,9 +59,9 @@ export async function leading<Result>(
 
 /** The refusal to do what another process is doing already. */
 export function atWork(leader: Leader | null): OperatorError {
-  if (leader?.command === 'start') {
+  if (leader && staysAtWork(leader)) {
     return new OperatorError(
-      `the daemon is at work on these data already (kith start, ${processOf(leader)})`,
+      `the daemon is at work on these data already (kith ${leader.command}, ${processOf(leader)})`,
       'It reads and sends by itself: see kith status. To do this by hand, stop the daemon first.',
     )
   }
@@ -81,15 +83,6 @@ export function failing(
     const failure = byName.get(name)?.failure
     return failure ? [{ name, failure }] : []
   })
-}
-
-/** `sheet failed: line 7: a quote mark is not closed. Close it, then save the file.` */
-export function failureSentence(name: string, failure: Failure): string {
-  return `${name} failed: ${sentence(failure.message)} ${adviceFor(failure)}`
-}
-
-export function sentence(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`
 }
 
 /** What anything thrown means to a connection, in one line. */

@@ -7,11 +7,16 @@ import type { Household } from './household.ts'
 
 /** Who is at work on a household's data: one process at a time reads and sends, workers beside it not counted. */
 export interface Leader {
-  /** The command it was started with: `start`, `sync`, `plan`, `approve`. */
+  /** The command it was started with: `start`, `demo`, `sync`, `plan`, `approve`. */
   readonly command: string
   readonly pid: number
   readonly host: string
   readonly since_ms: number
+}
+
+/** Whether it stays at work, and sends by itself whatever is let go; others come to their end. */
+export function staysAtWork({ command }: Leader): boolean {
+  return command === 'start' || command === 'demo'
 }
 
 const LEADER = 'leader'

@@ -105,5 +105,6 @@ connections:
 
 region: GB # 07700 900118 is +44 7700 900118
 server: { port: 0 } # where the accounts send their webhooks: any free port of this machine
+admin: { port: 0 } # what operators do, over HTTP: docs/api.md
 `
 }

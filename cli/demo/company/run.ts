@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Store } from '../../../engine/core/ports/store.ts'
+import { AdminApi, API_PREFIX } from '../../../server/admin.ts'
 import { Edge } from '../../../server/edge.ts'
 import { Metrics } from '../../../server/metrics.ts'
 import { startServer, type RunningServer } from '../../../server/server.ts'
@@ -9,6 +10,7 @@ import { approvePlan } from '../../../workers/approve.ts'
 import { Daemon, type DaemonOptions } from '../../../workers/daemon.ts'
 import { dryRun } from '../../../workers/dry-run.ts'
 import { Household } from '../../../workers/household.ts'
+import { takeLead } from '../../../workers/lead.ts'
 import { Meter } from '../../../workers/meter.ts'
 import { runToQuiet } from '../../../workers/quiet.ts'
 import type { Log, Runtime } from '../../../workers/runtime.ts'
@@ -42,6 +44,8 @@ export interface Summary {
   readonly files: { readonly config: string }
   /** Where the page is, as long as the demo runs. */
   readonly page: string
+  /** Where the admin API is, as long as the demo runs. */
+  readonly api: string
   readonly accounts: readonly { readonly name: string; readonly product: string; readonly records: number }[]
   readonly plan: PlanSummary
   readonly written: number
@@ -83,6 +87,8 @@ export class CompanyDemo {
   #daemon: Daemon | undefined
   #runtime: Runtime | undefined
   #edge: Edge | undefined
+  #admin: AdminApi | undefined
+  #leave: (() => Promise<void>) | undefined
   #page: RunningServer | undefined
 
   static async start(options: CompanyOptions, screen: Screen, signal: AbortSignal): Promise<CompanyDemo> {
@@ -108,8 +114,10 @@ export class CompanyDemo {
 
   async close(): Promise<void> {
     await this.#page?.close()
+    await this.#admin?.close()
     await this.#edge?.close()
     await this.#stopDaemon()
+    await this.#leave?.()
     await this.#household?.close()
     await this.#company.close()
   }
@@ -120,7 +128,7 @@ export class CompanyDemo {
     const written = await this.#approve()
     const { edits } = this.#options
     const meanwhile = edits ? await this.#editMeanwhile() : []
-    const page = await this.#goLive()
+    const { page, api } = await this.#goLive()
     const live_ms = Date.now() - this.#started_ms
     const lost: Summary['lost'][number][] = []
     const edited = edits ? [...(await this.#arrivals(meanwhile, lost)), ...(await this.#editLive(lost))] : []
@@ -131,6 +139,7 @@ export class CompanyDemo {
       dir: this.#company.dir,
       files: { config: this.#company.config },
       page,
+      api,
       accounts: this.#company.accounts.map(({ name, product, records }) => ({
         name,
         product,
@@ -233,18 +242,26 @@ export class CompanyDemo {
     return written
   }
 
-  /** Workers that lead, the accounts' webhooks, and the page. @returns the page's address */
-  async #goLive(): Promise<string> {
+  /** Workers that lead, the accounts' webhooks, the admin API, and the page. */
+  async #goLive(): Promise<{ page: string; api: string }> {
     const { household, runtime, store } = this.#open
     const edge = this.#edge
     if (!edge) throw new Error("the demo's config serves no webhooks")
+    // So that commands from another terminal know that somebody is at work.
+    const lead = await takeLead(household, 'demo')
+    if (lead.kind === 'theirs') throw new Error('another Kith is at work in the folder of the demo')
+    this.#leave = lead.release
     const daemon = await this.#startDaemon(household, { leads: true, sweep_ms: SWEEP_MS })
     edge.attach(daemon)
+    const admin = await AdminApi.open(household, this.#log)
+    if (!admin) throw new Error("the demo's config serves no admin API")
+    this.#admin = admin
+    admin.attach(daemon)
     for (const account of this.#company.accounts) await account.follow(`${edge.url}/hooks/${account.name}`)
     const stories = new Stories(store, runtime.rules.catalogue, this.#company.accounts)
     const routes = pageRoutes({ accounts: this.#company.accounts, stories, news: this.#news })
     this.#page = await startServer({ host: '127.0.0.1', port: this.#options.port }, [routes])
-    return this.#page.url
+    return { page: this.#page.url, api: `${admin.url}${API_PREFIX}` }
   }
 
   async #editMeanwhile(): Promise<Edit[]> {
