@@ -41,6 +41,8 @@ export interface OAuthPlan {
    * @param ask reads JSON from another address of the app's, with the new token
    */
   readonly account?: (answer: JsonObject, ask: Ask) => Promise<{ readonly [name: string]: string }>
+  /** What of that a renewal's answer tells anew: an account may be moved to another address. Which account it is stays. */
+  readonly moved?: (answer: JsonObject) => { readonly [name: string]: string }
 }
 
 /** @throws FailureError */

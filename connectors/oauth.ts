@@ -2,17 +2,19 @@ import * as oauth from 'oauth4webapi'
 import { FailureError, type Failure } from '../engine/core/failure.ts'
 import type { Json, JsonObject } from '../engine/core/json.ts'
 import type { Tokens } from '../engine/core/ports/tokens.ts'
+import type { Clock } from './clock.ts'
 import { HttpClient } from './http.ts'
 import type { OAuthPlan } from './oauth-plan.ts'
 
-export interface OAuthContext {
+export interface OAuthContext extends Pick<Clock, 'now' | 'sleep'> {
   /** The connection's name, for advice. */
   readonly connection: string
   /** The app's name, for people. */
   readonly title: string
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  /** What to do when the sign-in has ended, where it does not come from `kith connect`. */
+  readonly advice?: string
   readonly silence_max_ms?: number
+  readonly retries_max?: number
   readonly retryPause_ms?: number
 }
 
@@ -141,9 +143,9 @@ export class OAuth {
         }),
       signal,
     )
-    // An app that hands out no other refresh token goes on taking this one; the account stays the same.
-    const { account, scopes } = tokens
-    const renewed = this.#from(json, account)
+    // An app that hands out no other refresh token goes on taking this one.
+    const { scopes } = tokens
+    const renewed = this.#from(json, { ...tokens.account, ...this.#plan.moved?.(json) })
     return { ...renewed, refresh: renewed.refresh ?? refresh, scopes: renewed.scopes ?? scopes }
   }
 
@@ -181,13 +183,8 @@ export class OAuth {
 
   /** The failure of a sign-in that is no more. */
   ended(why: string, code = 'SIGN-IN'): FailureError {
-    const { connection, title } = this.#context
-    return new FailureError({
-      kind: 'auth',
-      code,
-      message: `The sign-in to ${title} has ended: ${why}`,
-      advice: adviceToConnect(connection),
-    })
+    const message = `The sign-in to ${this.#context.title} has ended: ${why}`
+    return new FailureError({ kind: 'auth', code, message, advice: adviceIn(this.#context) })
   }
 
   async #signedIn(json: JsonObject, signal: AbortSignal | undefined): Promise<Tokens> {
@@ -262,7 +259,7 @@ export class OAuth {
       const { failure } = error
       if (failure.kind !== 'uncertain') throw error
       // A code is good once: whether it was used or not, the way on is a new one.
-      throw new FailureError({ ...failure, kind: 'transient', advice: adviceToConnect(this.#context.connection) })
+      throw new FailureError({ ...failure, kind: 'transient', advice: adviceIn(this.#context) })
     }
   }
 
@@ -321,15 +318,16 @@ export class OAuth {
       readonly signal: AbortSignal | undefined
     },
   ) {
-    const { now, silence_max_ms = 20_000, retryPause_ms = 500 } = this.#context
+    const { now, sleep, silence_max_ms = 20_000, retries_max = 2, retryPause_ms = 500 } = this.#context
     const http = new HttpClient({
       baseUrl: request.url,
       silence_max_ms,
       retryPause_ms,
-      retries_max: 2,
+      retries_max,
       retryAfter_max_ms: 5000,
       connections_max: 1,
       now,
+      sleep,
     })
     try {
       return await http.send({ ...request, pattern: `(${what})`, write: once, accept: TOLD })
@@ -340,8 +338,8 @@ export class OAuth {
 
   /** What the app's no to a request means. The error itself is not kept: it quotes the answer. */
   #refused(what: string, error: unknown, status: number | undefined): Failure {
-    const { connection, title } = this.#context
-    const advice = adviceToConnect(connection)
+    const { title } = this.#context
+    const advice = adviceIn(this.#context)
     const { error: said } = Object(error) as { error?: unknown }
     const named = typeof said === 'string' && CODE.test(said) ? said : null
     if (named === null && (status ?? 0) < 400) {
@@ -379,6 +377,10 @@ export class OAuth {
         : ''
     return { kind: 'auth', code, message, advice: `${hint}${adviceToConnect(connection)}` }
   }
+}
+
+function adviceIn({ advice, connection }: OAuthContext): string {
+  return advice ?? adviceToConnect(connection)
 }
 
 export function adviceToConnect(connection: string): string {

@@ -2,6 +2,7 @@ import { Catalogue, type FieldDef } from '../engine/core/catalogue.ts'
 import type { JsonObject } from '../engine/core/json.ts'
 import type { AppField } from '../engine/core/ports/connector.ts'
 import type { ConsentSlot, Direction, Lens, LensField } from '../engine/core/ports/lens.ts'
+import { unlistedChoices } from './choices.ts'
 import { consentSlot } from './consents.ts'
 import { scalarBinding, type Binding, type OpenCells } from './binding.ts'
 import { lensOf } from './lens.ts'
@@ -124,6 +125,7 @@ class Compiler {
         ...(lossy === undefined ? {} : { lossy }),
       }
       this.#bindings.push({ binding, rule, line })
+      this.problems.push(...unlistedChoices(line, binding.places))
     } catch (error) {
       this.#claims.length = claimed
       if (!(error instanceof UnusableLine)) throw error

@@ -5,7 +5,7 @@ import { HttpClient, type HttpStats } from '../http.ts'
 import type { Clock } from '../clock.ts'
 import type { Pacer } from '../pacer.ts'
 import type { SignIn } from '../sign-in.ts'
-import { failureOfTokenRefusal, malformed, RefusedError, refusalOf } from './errors.ts'
+import { malformed, RefusedError, refusalOf } from './errors.ts'
 import {
   batchCreateSchema,
   batchGetSchema,
@@ -20,15 +20,11 @@ import {
 export const GOOGLE_API = 'https://people.googleapis.com/'
 export const GOOGLE_TOKENS = 'https://oauth2.googleapis.com/token'
 
-export type Credentials =
-  | { readonly clientId: string; readonly clientSecret: string; readonly refreshToken: string }
-  | { readonly accessToken: string }
-  | { readonly signIn: SignIn }
+export type Credentials = { readonly accessToken: string } | { readonly signIn: SignIn }
 
 export interface ClientOptions extends Clock {
   readonly credentials: Credentials
   readonly rootUrl: string
-  readonly tokenUrl: string
   readonly pacer: Pacer
   readonly silence_max_ms?: number
   readonly retries_max?: number
@@ -44,67 +40,35 @@ type Adapter = NonNullable<MethodOptions['adapter']>
 /** Statuses whose body says more than the status does. */
 const TOLD = [400, 401, 403, 404, 409, 412]
 
-type Library = typeof import('googleapis/build/src/apis/people/index.js')
-
 /**
- * Google's own client, on Kith's own HTTP: googleapis builds requests and keeps the access token fresh, while limits, retries,
- * silence, sockets and lost answers are those of every connector.
+ * Google's own client, on Kith's own HTTP: googleapis builds requests, while limits, retries, silence, sockets, lost answers and
+ * access tokens are those of every connector.
  */
 export class PeopleClient {
-  readonly #api: HttpClient
-  readonly #tokens: HttpClient
+  readonly #http: HttpClient
   /** Loaded with the first request: most processes never speak to Google. */
   readonly #open: () => Promise<people_v1.People>
   #people: Promise<people_v1.People> | undefined
 
-  constructor(options: ClientOptions) {
-    const { credentials, rootUrl, tokenUrl, pacer, now, sleep, ...tuning } = options
-    const signIn = 'signIn' in credentials ? credentials.signIn : undefined
-    this.#api = new HttpClient({ baseUrl: rootUrl, retries_max: 2, ...tuning, pacer, now, sleep, signIn })
-    this.#tokens = new HttpClient({ baseUrl: tokenUrl, retries_max: 2, ...tuning, now, sleep, connections_max: 1 })
+  constructor({ credentials, rootUrl, ...tuning }: ClientOptions) {
+    const authorised =
+      'signIn' in credentials
+        ? { signIn: credentials.signIn }
+        : { authorization: () => Promise.resolve(`Bearer ${credentials.accessToken}`) }
+    this.#http = new HttpClient({ baseUrl: rootUrl, retries_max: 2, ...tuning, ...authorised })
     this.#open = async () => {
-      const library = await import('googleapis/build/src/apis/people/index.js')
-      return new library.people_v1.People({
-        // With a sign-in of Kith's own, the HTTP client adds the token.
-        ...('signIn' in credentials ? {} : { auth: this.#clientWith(library, credentials, tokenUrl) }),
-        rootUrl,
-        retry: false,
-        adapter: this.#adapter(this.#api, false),
-      })
+      const { people_v1 } = await import('googleapis/build/src/apis/people/index.js')
+      return new people_v1.People({ rootUrl, retry: false, adapter: this.#adapter() })
     }
   }
 
-  /** Google's own client, which keeps the access token fresh by the refresh token of the config. */
-  #clientWith({ auth }: Library, credentials: Exclude<Credentials, { readonly signIn: SignIn }>, tokenUrl: string) {
-    const client = new auth.OAuth2({
-      ...('clientId' in credentials ? { clientId: credentials.clientId, clientSecret: credentials.clientSecret } : {}),
-      endpoints: { oauth2TokenUrl: tokenUrl },
-      // A token may be withdrawn before its time: then the first refusal renews it, once.
-      forceRefreshOnFailure: true,
-      transporterOptions: { adapter: this.#adapter(this.#tokens, true) },
-    })
-    client.setCredentials(
-      'clientId' in credentials
-        ? { refresh_token: credentials.refreshToken }
-        : { access_token: credentials.accessToken },
-    )
-    return client
-  }
-
-  /** Requests and bytes so far, those for tokens among them. */
+  /** Requests and bytes so far. */
   stats(): HttpStats {
-    const [api, tokens] = [this.#api.stats(), this.#tokens.stats()]
-    return {
-      requests: api.requests + tokens.requests,
-      retries: api.retries + tokens.retries,
-      bytesSent: api.bytesSent + tokens.bytesSent,
-      bytesReceived: api.bytesReceived + tokens.bytesReceived,
-    }
+    return this.#http.stats()
   }
 
   close(): void {
-    this.#api.close()
-    this.#tokens.close()
+    this.#http.close()
   }
 
   async connections(params: people_v1.Params$Resource$People$Connections$List, signal?: AbortSignal) {
@@ -198,15 +162,15 @@ export class PeopleClient {
   }
 
   /** Sends what googleapis has made ready. Its own retries, which know nothing of lost answers, are switched off here. */
-  #adapter(http: HttpClient, forTokens: boolean): Adapter {
+  #adapter(): Adapter {
     return async (config) => {
       config.retry = false
       config.retryConfig = { retry: 0, noResponseRetries: 0 }
       const method = (config.method ?? 'GET').toUpperCase()
       const url = new URL(String(config.url))
-      const pattern = forTokens ? 'token' : patternOf(url)
-      const write = !forTokens && method !== 'GET'
-      const response = await http.send({
+      const pattern = patternOf(url)
+      const write = method !== 'GET'
+      const response = await this.#http.send({
         method,
         url: url.href,
         pattern,
@@ -218,7 +182,6 @@ export class PeopleClient {
       })
       const data = json(response.body)
       const done = response.status >= 200 && response.status <= 299
-      if (forTokens && !done) throw new FailureError(failureOfTokenRefusal(response.status, data))
       if (done && data === undefined) throw malformed(`${method} ${pattern}`, 'it ends too early', write)
       // gaxios empties `data` of an answer that it makes an error of: what Google said is kept beside it.
       return Object.assign(new Response(null, { status: response.status }), { config, data: data as never, said: data })

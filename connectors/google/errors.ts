@@ -1,5 +1,5 @@
 import { FailureError, type Failure, type FailureKind } from '../../engine/core/failure.ts'
-import { errorSchema, statusSchema, tokenErrorSchema, type Status } from './wire.ts'
+import { errorSchema, statusSchema, type Status } from './wire.ts'
 
 /**
  * Google's errors in Kith's words. Google's own message is never passed on: it quotes what it was sent (I15). Only its codes
@@ -201,35 +201,6 @@ function wordsOf(status: string, fields: readonly string[]): string {
     default:
       return `Google refuses it${where}`
   }
-}
-
-/** What the token endpoint refused to renew the access token with. */
-export function failureOfTokenRefusal(http: number, body: unknown): Failure {
-  const parsed = tokenErrorSchema.safeParse(body)
-  const code = parsed.success && /^\w{1,60}$/.test(parsed.data.error) ? parsed.data.error : String(http)
-  const message = `Renewing the access token was answered ${http} ${code}`
-  if (code === 'invalid_grant') {
-    const rapt = parsed.success && parsed.data.error_subtype === 'invalid_rapt'
-    return {
-      kind: 'auth',
-      code,
-      message: `${message}: the sign-in has ended`,
-      advice: rapt
-        ? "The organisation's session length has run out: sign in again and put the new refreshToken in place; then run: kith check"
-        : 'Access was withdrawn, the token lay unused for six months, or the OAuth consent screen is still in testing (its sign-ins last seven days): sign in again and put the new refreshToken in place; then run: kith check',
-    }
-  }
-  if (code === 'invalid_client' || code === 'unauthorized_client') {
-    return {
-      kind: 'auth',
-      code,
-      message: `${message}: Google does not know this OAuth client`,
-      advice: 'Check clientId and clientSecret, and that the refreshToken was made for them; then run: kith check',
-    }
-  }
-  if (http === 429) return { kind: 'ratelimited', code, message }
-  if (http >= 500) return { kind: 'transient', code, message }
-  return { kind: 'auth', code, message, advice: 'Check clientId, clientSecret and refreshToken; then run: kith check' }
 }
 
 /** An answer that is not what the People API says: cut short, or of another service. */

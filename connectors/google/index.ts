@@ -18,7 +18,6 @@ import type { App, ConnectContext } from '../app.ts'
 import { secureUrl } from '../oauth-plan.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
 import { pacerClock } from '../clock.ts'
-import type { SignIn } from '../sign-in.ts'
 import { GOOGLE_API, GOOGLE_TOKENS, PeopleClient, type Credentials } from './client.ts'
 import { cursorFrom, Feed } from './feed.ts'
 import { APP_FIELDS, FIELD_NAMES, groupsOf, itemsOf, textOf, type FieldName } from './fields.ts'
@@ -26,7 +25,7 @@ import { Keys } from './find.ts'
 import { Groups } from './groups.ts'
 import { HeldPersons } from './held.ts'
 import { Journal } from './journal.ts'
-import { googleOAuth } from './oauth.ts'
+import { googleOAuth, signInBy } from './oauth.ts'
 import { parsePerson, recordOf } from './people.ts'
 import { Reader } from './reader.ts'
 import { CREATE_MAX, PAGE_MAX, READ_MAX } from './wire.ts'
@@ -130,9 +129,8 @@ export class Google implements Connector {
     this.#page_max = page_max
     this.#options = options
     this.#client = new PeopleClient({
-      credentials: credentialsOf(options, context.signIn),
+      credentials: credentialsOf(options, context, http),
       rootUrl: options.rootUrl ?? GOOGLE_API,
-      tokenUrl: options.tokenUrl ?? GOOGLE_TOKENS,
       now: context.now,
       sleep: context.sleep,
       pacer: context.pacer ?? createPacer({ ...QUOTA, ...pacerClock(context) }),
@@ -246,11 +244,29 @@ function maskOf(fields: readonly FieldName[]): string {
   return ['metadata', ...fields].sort().join(',')
 }
 
-function credentialsOf(options: GoogleOptions, signIn: SignIn | undefined): Credentials {
-  const { clientId, clientSecret, refreshToken, accessToken } = options
+function credentialsOf(options: GoogleOptions, context: ConnectContext, tuning: GoogleTuning): Credentials {
+  const { refreshToken, accessToken } = options
+  const { connection, now, sleep, signIn } = context
   if (accessToken !== undefined) return { accessToken }
   if (refreshToken === undefined && signIn) return { signIn }
-  return { clientId: clientId ?? '', clientSecret: clientSecret ?? '', refreshToken: refreshToken ?? '' }
+  if (refreshToken === undefined) {
+    throw new FailureError({
+      kind: 'auth',
+      message: `Nobody has signed in to Google Contacts for ${connection}`,
+      advice: `Sign in with: kith connect ${connection}`,
+    })
+  }
+  const { silence_max_ms, retries_max, retryPause_ms } = tuning
+  return {
+    signIn: signInBy(refreshToken, options, options.tokenUrl ?? GOOGLE_TOKENS, {
+      connection,
+      now,
+      sleep,
+      ...(silence_max_ms === undefined ? {} : { silence_max_ms }),
+      ...(retries_max === undefined ? {} : { retries_max }),
+      ...(retryPause_ms === undefined ? {} : { retryPause_ms }),
+    }),
+  }
 }
 
 /** Tells accounts apart without showing a secret: tokens are long and random, so that their digest gives nothing away. */

@@ -138,7 +138,8 @@ class Simulator implements GoogleSimulator {
   readonly #options: SimulatorOptions
   readonly #now: () => number
   readonly #server: SimulatorServer
-  readonly #access = new Set<string>()
+  /** Access tokens, and when each ends. */
+  readonly #access = new Map<string, number>()
   readonly #calls_ms: number[] = []
   #tokens = 0
   #epoch = 0
@@ -148,7 +149,7 @@ class Simulator implements GoogleSimulator {
     this.#options = options
     this.#now = options.now ?? Date.now
     this.book = new AddressBook(this.#now, options.lag_ms ?? 0)
-    if (options.accessToken !== undefined) this.#access.add(options.accessToken)
+    if (options.accessToken !== undefined) this.#access.set(options.accessToken, Infinity)
     this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
   }
 
@@ -243,7 +244,7 @@ class Simulator implements GoogleSimulator {
     }
     this.#tokens += 1
     const accessToken = `ya29.access-${this.#tokens}`
-    this.#access.add(accessToken)
+    this.#access.set(accessToken, this.#now() + HOUR_S * 1000)
     const scope = 'https://www.googleapis.com/auth/contacts'
     return [200, { access_token: accessToken, expires_in: HOUR_S - 1, scope, token_type: 'Bearer' }]
   }
@@ -251,7 +252,7 @@ class Simulator implements GoogleSimulator {
   /** All that is looked at before the call itself. */
   #admit({ path }: Call, authorization: string | undefined): void {
     const { fail, forbidden } = this.faults
-    if (this.faults.signedOut || !this.#access.has(authorization?.replace(/^Bearer /, '') ?? '')) {
+    if (this.faults.signedOut || this.#now() >= (this.#access.get(authorization?.replace(/^Bearer /, '') ?? '') ?? 0)) {
       throw new ApiError(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.', [
         info('ACCESS_TOKEN_EXPIRED'),
       ])

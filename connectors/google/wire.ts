@@ -168,6 +168,3 @@ export const errorSchema = z.object({
     details: z.array(z.looseObject({ '@type': text })).optional(),
   }),
 })
-
-/** What the token endpoint says (RFC 6749 5.2). */
-export const tokenErrorSchema = z.looseObject({ error: z.string(), error_subtype: text })

@@ -6,10 +6,11 @@ import { pacerClock, type Clock } from '../clock.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
 import type { SignIn } from '../sign-in.ts'
 import { failureOfAnswer, type Asked } from './errors.ts'
+import type { Place } from './place.ts'
 import { Audience, BatchAnswer, CategoryList, InterestList, LIMITS, MembersPage, MergeFieldList } from './wire.ts'
 
 export interface ClientOptions extends Clock {
-  readonly basePath: string
+  readonly place: Place
   /** The audience that all requests are about. */
   readonly audience: string
   /** null: `signIn` has it. */
@@ -112,7 +113,9 @@ async function officialClient(): Promise<Official> {
  * limits, the timeouts, the counting and the failures; what comes back is judged here, before the official client sees it.
  */
 export class MailchimpClient {
-  readonly #http: HttpClient
+  #http: { readonly basePath: string; readonly client: HttpClient } | undefined
+  /** Traffic of clients for addresses that the account was at before. */
+  #past: HttpStats = { requests: 0, retries: 0, bytesSent: 0, bytesReceived: 0 }
   readonly #options: ClientOptions
   readonly #pacer: Pacer
   readonly list_max: number
@@ -130,26 +133,21 @@ export class MailchimpClient {
         concurrent_max: CONCURRENT_MAX,
         ...pacerClock(options),
       })
-    this.#http = new HttpClient({
-      baseUrl: options.basePath,
-      ...(options.authorization === null ? { signIn: options.signIn } : {}),
-      authorization: () => Promise.resolve(options.authorization),
-      connections_max: CONCURRENT_MAX,
-      silence_max_ms: tuning.silence_max_ms ?? SILENCE_MAX_MS,
-      retries_max: tuning.retries_max ?? 3,
-      ...(tuning.retryPause_ms === undefined ? {} : { retryPause_ms: tuning.retryPause_ms }),
-      pacer: this.#pacer,
-      now: options.now,
-      sleep: options.sleep,
-    })
   }
 
   stats(): HttpStats {
-    return this.#http.stats()
+    const now = this.#http?.client.stats()
+    const sum = (name: keyof HttpStats): number => this.#past[name] + (now?.[name] ?? 0)
+    return {
+      requests: sum('requests'),
+      retries: sum('retries'),
+      bytesSent: sum('bytesSent'),
+      bytesReceived: sum('bytesReceived'),
+    }
   }
 
   close(): void {
-    this.#http.close()
+    this.#http?.client.close()
   }
 
   async audience(signal: AbortSignal | undefined): Promise<Audience> {
@@ -239,10 +237,11 @@ export class MailchimpClient {
     const official = await officialClient()
     // Without a `server` in it: that would replace the first "server" anywhere in an address.
     official.setConfig({})
-    official.basePath = this.#options.basePath.replace(/\/+$/, '')
+    const http = await this.#connected(call.signal)
+    official.basePath = http.basePath.replace(/\/+$/, '')
     official.callApi = async (path, verb, pathParams, query, _headers, _form, body) => {
       const url = `${official.buildUrl(path, pathParams)}${queryOf(official.normalizeParams(query))}`
-      const answer = await this.#send(call, verb, url, body)
+      const answer = await this.#send(http.client, call, verb, url, body)
       const json = parsed(call, answer)
       if (answer.status >= 400) throw this.#refused(call, answer, json)
       heard = { answer, json }
@@ -259,11 +258,32 @@ export class MailchimpClient {
     }
   }
 
-  async #send(call: Call, method: string, url: string, body: unknown): Promise<HttpResponse> {
+  async #connected(signal: AbortSignal | undefined): Promise<{ basePath: string; client: HttpClient }> {
+    const { place, authorization, signIn, tuning, now, sleep } = this.#options
+    const basePath = await place.basePath(signal)
+    if (this.#http?.basePath === basePath) return this.#http
+    this.#past = this.stats()
+    this.#http?.client.close()
+    const client = new HttpClient({
+      baseUrl: basePath,
+      ...(authorization === null ? { signIn } : {}),
+      authorization: () => Promise.resolve(authorization),
+      connections_max: CONCURRENT_MAX,
+      silence_max_ms: tuning.silence_max_ms ?? SILENCE_MAX_MS,
+      retries_max: tuning.retries_max ?? 3,
+      ...(tuning.retryPause_ms === undefined ? {} : { retryPause_ms: tuning.retryPause_ms }),
+      pacer: this.#pacer,
+      now,
+      sleep,
+    })
+    return (this.#http = { basePath, client })
+  }
+
+  async #send(http: HttpClient, call: Call, method: string, url: string, body: unknown): Promise<HttpResponse> {
     const retries = call.write ? 0 : (this.#options.tuning.retries_max ?? 3)
     const json = body === null || body === undefined ? undefined : JSON.stringify(body)
     for (let attempt = 0; ; attempt++) {
-      const answer = await this.#http.send({
+      const answer = await http.send({
         method,
         url,
         pattern: call.pattern.slice(call.pattern.indexOf(' ') + 1),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { FailureError } from '../../engine/core/failure.ts'
 import { canonicalJson, isBlank, type Json, type JsonObject } from '../../engine/core/json.ts'
 import type { AppField, AppRecord } from '../../engine/core/ports/connector.ts'
-import type { Member, MergeField } from './wire.ts'
+import { STATUSES, type Member, type MergeField } from './wire.ts'
 
 /** The groups of one category, as one field: `groups.Interests`. */
 export const GROUPS = 'groups.'
@@ -12,19 +12,29 @@ const TEXT_MAX = 255
 const ADDRESS_NEEDS = ['addr1', 'city', 'state', 'zip']
 const ADDRESS_PARTS = ['addr1', 'addr2', 'city', 'state', 'zip', 'country']
 
-const field = (name: string, label: string, type: string, writable: boolean): AppField => ({
-  name,
-  label,
-  type,
-  writable,
-})
+const field = (
+  name: string,
+  label: string,
+  type: string,
+  writable: boolean,
+  values: Iterable<string> = [],
+): AppField => {
+  const options = [...values].map((value) => ({ value }))
+  return { name, label, type, writable, ...(options.length === 0 ? {} : { options }) }
+}
 
 /** What every member has. Merge tags are in capitals, so that none can have one of these names. */
 const OWN_FIELDS: readonly AppField[] = [
   field('email_address', 'E-mail address', 'email', true),
-  field('status', 'Subscription status: subscribed, unsubscribed, pending, transactional, cleaned', 'text', true),
+  field(
+    'status',
+    'Subscription status',
+    'text',
+    true,
+    STATUSES.filter((status) => status !== 'archived'),
+  ),
   field('tags', 'Tags', 'list of tags', true),
-  field('email_type', 'Format of e-mails: html, text', 'text', true),
+  field('email_type', 'Format of e-mails', 'text', true, ['html', 'text']),
   field('language', 'Language', 'text', true),
   field('vip', 'VIP', 'boolean', true),
   field('timestamp_opt', 'Time of the opt-in', 'date and time', false),
@@ -60,13 +70,9 @@ export function isMergeTag(name: string): boolean {
 /** As `kith check` and `kith fields` list them. */
 export function appFields(mergeFields: readonly MergeField[], groups: ReadonlyMap<string, Groups>): AppField[] {
   const merged = mergeFields.map(({ tag, name, type, options }): AppField => {
-    const choices = options?.choices ?? []
-    const listed = choices.length === 0 ? '' : `: ${choices.slice(0, 12).join(', ')}`
-    return { ...field(tag, name, `${type}${listed}`, true), ...(type === 'text' ? { length_max: TEXT_MAX } : {}) }
+    return { ...field(tag, name, type, true, options?.choices), ...(type === 'text' ? { length_max: TEXT_MAX } : {}) }
   })
-  const grouped = [...groups].map(([name, { title, names }]) =>
-    field(name, title, `groups: ${[...names.values()].slice(0, 12).join(', ')}`, true),
-  )
+  const grouped = [...groups].map(([name, { title, names }]) => field(name, title, 'groups', true, names.values()))
   return [...OWN_FIELDS, ...merged, ...grouped]
 }
 

@@ -14,11 +14,12 @@ import type {
 } from '../../engine/core/ports/connector.ts'
 import type { App, ConnectContext } from '../app.ts'
 import type { HttpStats } from '../http.ts'
-import { oauthOptions } from '../oauth-plan.ts'
+import { oauthOptions, secureUrl } from '../oauth-plan.ts'
 import { MailchimpClient, type Tuning } from './client.ts'
 import { Feed } from './feed.ts'
 import { appFields, GROUPS, type Groups, type Shape } from './fields.ts'
 import { mailchimpOAuth } from './oauth.ts'
+import { basePathIn, Place } from './place.ts'
 import { Reader } from './reader.ts'
 import { LIMITS, type MergeField } from './wire.ts'
 import { mailchimpSubscriptions } from './subscriptions.ts'
@@ -36,7 +37,7 @@ const Options = z
     accessToken: z.string().min(1).optional(),
     /** With `clientId` and `clientSecret`: of the app that people sign in to. */
     ...oauthOptions,
-    /** The data centre of an access token: `us6`. */
+    /** The account's data centre, as `us6`: in place of the one that the sign-in, the token or the key tells of. */
     server: z
       .string()
       .regex(/^[a-z]{2}\d{1,3}$/, { error: 'a data centre, as us6' })
@@ -47,18 +48,19 @@ const Options = z
     webhookSecret: z.string().min(1).optional(),
     /** A word in the address of the webhook, as ?key=...: for webhooks that are not signed. */
     webhookKey: z.string().min(16, { error: 'at least 16 characters' }).optional(),
+    /** Where people sign in, if not at Mailchimp: for the simulator. */
+    loginUrl: secureUrl.optional(),
     /** Another address of the API: the simulator, a proxy. */
     basePath: z.url({ protocol: /^https?$/, error: 'an http or https address' }).optional(),
   })
   .refine((options) => CREDENTIALS.filter((name) => options[name] !== undefined).length === 1, {
-    error:
-      'give apiKey; or accessToken with server; or clientId and clientSecret with server, to sign in with: kith connect',
+    error: 'give apiKey; or accessToken; or clientId and clientSecret, to sign in with: kith connect',
   })
   .refine(({ clientId, clientSecret }) => (clientId === undefined) === (clientSecret === undefined), {
     error: 'clientId and clientSecret go together',
   })
-  .refine((options) => basePathIn(options) !== undefined, {
-    error: "the account's data centre is not known: give server, as us6 (an apiKey has it at its end)",
+  .refine((options) => options.apiKey === undefined || basePathIn(options) !== undefined, {
+    error: "the account's data centre is not known: give server, as us6, or the whole apiKey, which has it at its end",
   })
 export type MailchimpOptions = z.output<typeof Options>
 
@@ -85,14 +87,17 @@ export const mailchimp: App<MailchimpOptions> = {
   title: 'Mailchimp',
   options: Options,
   secrets: ['apiKey', 'accessToken', 'clientSecret', 'webhookSecret', 'webhookKey'],
-  account: (options) => ['mailchimp', new URL(basePathOf(options)).host, options.audience].join(' '),
+  // An audience's id is that of no other, wherever its account is.
+  account: ({ basePath, audience }) =>
+    ['mailchimp', ...(basePath === undefined ? [] : [new URL(basePath).host]), audience].join(' '),
   oauth: mailchimpOAuth,
   connect: (options, context) => connectMailchimp(options, context),
   webhook: ({ webhookSecret, webhookKey, audience }, { now }) =>
     mailchimpWebhook({ signingSecret: webhookSecret, key: webhookKey, audience, now }),
-  subscriptions: (options, { now, signIn }) => {
+  subscriptions: (options, { now, sleep, signIn }) => {
     const { audience, webhookSecret, webhookKey } = options
-    const account = { basePath: basePathOf(options), authorization: authorizationOf(options), audience }
+    const place = new Place(options, { now, sleep, signIn })
+    const account = { place, authorization: authorizationOf(options), audience }
     return mailchimpSubscriptions({ ...account, signIn, webhookSecret, webhookKey, now })
   },
 }
@@ -228,24 +233,10 @@ export class MailchimpConnector implements Connector {
 
 function clientOf(options: MailchimpOptions, context: ConnectContext, tuning: Tuning): MailchimpClient {
   const { now, sleep, sharers, pacer, signIn } = context
-  const account = { basePath: basePathOf(options), audience: options.audience, authorization: authorizationOf(options) }
+  const { silence_max_ms, retries_max } = tuning
+  const place = new Place(options, { now, sleep, signIn, silence_max_ms, retries_max })
+  const account = { place, audience: options.audience, authorization: authorizationOf(options) }
   return new MailchimpClient({ ...account, signIn, now, sleep, sharers, pacer, tuning })
-}
-
-type Place = { readonly [option in 'basePath' | 'server' | 'apiKey']?: string | undefined }
-
-function basePathOf(options: MailchimpOptions): string {
-  return basePathIn(options) ?? ''
-}
-
-/** undefined where nothing names the data centre. */
-function basePathIn({ basePath, server, apiKey }: Place): string | undefined {
-  const centre = server ?? dataCentre(apiKey ?? '')
-  return basePath ?? (centre === undefined ? undefined : `https://${centre}.api.mailchimp.com/3.0`)
-}
-
-function dataCentre(apiKey: string): string | undefined {
-  return /-([a-z]{2}\d{1,3})$/.exec(apiKey)?.[1]
 }
 
 /** null where somebody signs in. */

@@ -3,10 +3,10 @@ import { FailureError } from '../../engine/core/failure.ts'
 import type { HookTarget, Subscription, SubscriptionReport, Subscriptions } from '../app.ts'
 import { HttpClient } from '../http.ts'
 import type { SignIn } from '../sign-in.ts'
+import type { Place } from './place.ts'
 
 export interface AudienceOptions {
-  /** With its `/3.0`. */
-  readonly basePath: string
+  readonly place: Place
   /** null: `signIn` has it. */
   readonly authorization: string | null
   readonly signIn: SignIn | undefined
@@ -35,17 +35,21 @@ const List = z.object({ webhooks: z.array(Registered) })
 
 /** An audience's webhooks are kept by address; the key in it is no part of that. */
 export function mailchimpSubscriptions(options: AudienceOptions): Subscriptions {
-  const http = new HttpClient({
-    baseUrl: options.basePath,
-    ...(options.authorization === null ? { signIn: options.signIn } : {}),
-    authorization: () => Promise.resolve(options.authorization),
-    now: options.now,
-  })
+  const clientAt = (baseUrl: string): HttpClient =>
+    new HttpClient({
+      baseUrl,
+      ...(options.authorization === null ? { signIn: options.signIn } : {}),
+      authorization: () => Promise.resolve(options.authorization),
+      now: options.now,
+    })
+  let http: { readonly basePath: string; readonly client: HttpClient } | undefined
   const ask = async (method: string, id: string | null, body?: object, signal?: AbortSignal): Promise<unknown> => {
+    const basePath = await options.place.basePath(signal)
+    if (http?.basePath !== basePath) http = { basePath, client: clientAt(basePath) }
     const path = `/lists/${encodeURIComponent(options.audience)}/webhooks${id === null ? '' : `/${encodeURIComponent(id)}`}`
-    const { body: text } = await http.send({
+    const { body: text } = await http.client.send({
       method,
-      url: `${options.basePath.replace(/\/+$/, '')}${path}`,
+      url: `${basePath.replace(/\/+$/, '')}${path}`,
       pattern: 'lists/{list}/webhooks',
       headers: { Accept: 'application/json', ...(body ? { 'Content-Type': 'application/json' } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),

@@ -63,7 +63,11 @@ async function start(lag_ms: number): Promise<World> {
       truncateListing: () => void (faults.cutListings = 1),
       breakRecord: (id) => book.break(id),
     },
-    clear: () => void Object.assign(faults, good),
+    clear: () => {
+      // A refresh token that was refused is not sent again at once.
+      if (faults.signedOut) account.pass(11 * MINUTE_MS)
+      Object.assign(faults, good)
+    },
     settle: () => account.pass(lag_ms === 0 ? 0 : 20 * MINUTE_MS),
     calls: () => simulator.exchanges.length,
     stop: () => account.stop(),

@@ -119,6 +119,21 @@ describe('signing in', () => {
     expect(asked(one).filter((each) => each === 'POST /token')).toHaveLength(2)
   })
 
+  test('an access token ends by the clock of the connection, and is then renewed once for all who ask', async () => {
+    const one = await account()
+    const renewals = (): number => asked(one).filter((each) => each === 'POST /token').length
+    await Promise.all(Array.from({ length: 8 }, () => one.connector.check()))
+    expect(renewals()).toBe(1)
+    one.pass(55 * MINUTE_MS)
+    await one.connector.check()
+    expect(renewals()).toBe(1)
+    one.pass(4 * MINUTE_MS)
+    await Promise.all(Array.from({ length: 8 }, () => one.connector.check()))
+    expect(renewals()).toBe(2)
+    expect(asked(one).filter((each) => each.startsWith('GET people')).length).toBe(17)
+    expect(one.simulator.exchanges.filter(({ status }) => status === 401)).toEqual([])
+  })
+
   test('a sign-in that has ended says so, and what to do', async () => {
     const one = await account()
     one.simulator.faults.signedOut = true

@@ -500,14 +500,16 @@ describe('connecting to Mailchimp', () => {
   const problems = (options: JsonObject): string[] =>
     mailchimp.options.safeParse(options).error?.issues.map(({ message }) => message) ?? []
 
-  test('the data centre comes from the key, or is named beside a token', () => {
+  test('the data centre comes from the key, or is named beside it; the account is that of the audience, wherever it is', () => {
     const context = { baseDir: '.' }
     const account = (options: JsonObject): string => mailchimp.account(mailchimp.options.parse(options), context)
-    expect(account({ audience: 'abc', apiKey: 'x-us19' })).toBe('mailchimp us19.api.mailchimp.com abc')
-    expect(account({ audience: 'abc', accessToken: 't', server: 'us6' })).toBe('mailchimp us6.api.mailchimp.com abc')
+    expect(account({ audience: 'abc', apiKey: 'x-us19' })).toBe('mailchimp abc')
+    expect(account({ audience: 'abc', apiKey: 'x', server: 'us6' })).toBe('mailchimp abc')
+    expect(account({ audience: 'abc', accessToken: 't' })).toBe('mailchimp abc')
     const nowhere = [expect.stringContaining('data centre is not known')]
     expect(problems({ audience: 'abc', apiKey: 'no data centre' })).toEqual(nowhere)
-    expect(problems({ audience: 'abc', accessToken: 't' })).toEqual(nowhere)
+    expect(problems({ audience: 'abc', accessToken: 't' })).toEqual([])
+    expect(problems({ audience: 'abc', clientId: 'kith', clientSecret: 'hush' })).toEqual([])
     expect(problems({ audience: 'abc', server: 'us6' })).toEqual([expect.stringContaining('give apiKey')])
     expect(problems({ audience: 'abc', server: 'us6', apiKey: 'k', accessToken: 't' })).toHaveLength(1)
     expect(problems({ audience: 'abc', server: 'us6', clientId: 'kith' })).toEqual([
@@ -516,7 +518,7 @@ describe('connecting to Mailchimp', () => {
     expect(problems({ audience: 'abc', apiKey: 'x-us1', newMembers: 'cleaned' })).toHaveLength(1)
   })
 
-  test('people sign in at the data centre that the config names', async () => {
+  test('people sign in, and are told where the account is; where the config names another data centre, that is refused', async () => {
     const client = { audience: 'abc', server: 'us6', clientId: 'kith', clientSecret: 'hush' }
     const plan = mailchimp.oauth?.(mailchimp.options.parse(client))
     expect(plan).toMatchObject({ grant: 'code', pkce: false, redirectUrl: 'http://127.0.0.1:47474/callback' })
@@ -525,7 +527,8 @@ describe('connecting to Mailchimp', () => {
       asked.push(`${scheme} ${url}`)
       return Promise.resolve({ dc, user_id: 4242 })
     }
-    expect(await plan?.account?.({}, metadata('us6'))).toEqual({ id: '4242' })
+    const apiUrl = 'https://us6.api.mailchimp.com'
+    expect(await plan?.account?.({}, metadata('us6'))).toEqual({ id: '4242', apiUrl })
     expect(asked).toEqual(['OAuth https://login.mailchimp.com/oauth2/metadata'])
     await expect(plan?.account?.({}, metadata('us21'))).rejects.toThrow('is at us21, and server: in kith.yaml says us6')
     expect(mailchimp.oauth?.(mailchimp.options.parse({ audience: 'abc', apiKey: 'x-us1' }))).toBeNull()

@@ -400,6 +400,54 @@ describe('going on with a sign-in', () => {
   })
 })
 
+describe('in virtual time', () => {
+  /** A clock that stands still but for what sleeps by it. */
+  async function virtual(options: Partial<AuthorizationServerOptions> = {}) {
+    let now_ms = Date.UTC(2031, 4, 6, 12)
+    const slept: number[] = []
+    const now = (): number => now_ms
+    const sleep = (ms: number): Promise<void> => {
+      slept.push(ms)
+      now_ms += ms
+      return Promise.resolve()
+    }
+    const { server, plan, store, signIn } = await world({ now, ...options })
+    await signIn()
+    // Signed in by the test's own clock: what was kept is dated anew.
+    const kept = store.kept.get('crm') as Tokens
+    await store.put('crm', { ...kept, issued_ms: now_ms, accessEnds_ms: now_ms + 30 * MINUTE_MS })
+    const context = { connection: 'crm', title: 'Example', now, sleep, retryPause_ms: 10_000 }
+    const process = (): StoredSignIn => new StoredSignIn(plan, store, context)
+    return { server, store, slept, process, now, advance: (ms: number) => void (now_ms += ms) }
+  }
+
+  test('a day is 47 renewals, one each for the many who ask, and the server agrees on when a token ends', async () => {
+    const { server, process, advance } = await virtual()
+    const http = [process(), process()].map((signIn) => new HttpClient({ baseUrl: server.url, signIn, retries_max: 0 }))
+    const request = { method: 'GET', url: '/records', pattern: 'records', write: false }
+    for (let quarter = 0; quarter < 96; quarter++) {
+      const answers = await Promise.all([...http, ...http, ...http].map((client) => client.send(request)))
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200])
+      advance(15 * MINUTE_MS)
+    }
+    for (const client of http) client.close()
+    // Each is good for half an hour, and is renewed at the first request after 28 minutes of it.
+    expect(server.count('refresh_token')).toBe(47)
+    expect([server.reused, server.refusals]).toEqual([0, 0])
+  })
+
+  test('what the authorization server cannot do now is tried again after a pause by the same clock, and not by the wall', async () => {
+    const { server, process, slept, advance } = await virtual()
+    const began_ms = Date.now()
+    server.faults.unavailable = 2
+    advance(31 * MINUTE_MS)
+    expect((await process().token()).value).toEqual(expect.any(String))
+    expect(slept).toHaveLength(2)
+    expect(Math.min(...slept)).toBeGreaterThanOrEqual(10_000)
+    expect(Date.now() - began_ms).toBeLessThan(10_000)
+  })
+})
+
 describe('requests with a sign-in', () => {
   const client = (server: AuthorizationServer, signIn: StoredSignIn): HttpClient =>
     new HttpClient({ baseUrl: server.url, signIn, retries_max: 0 })

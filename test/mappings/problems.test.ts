@@ -213,6 +213,43 @@ describe('pairs that lose information', () => {
   })
 })
 
+describe('values that the app lists', () => {
+  const heat = {
+    name: 'heat',
+    type: 'picklist',
+    writable: true,
+    options: [
+      { value: 'h1', label: 'Hot' },
+      { value: 'c1', label: 'Cold' },
+    ],
+  }
+  const warningsOf = (map: object): unknown[] =>
+    compile({ fields: { 'custom.tier': { app: 'heat', transform: { map }, lossy: 'tested' } } }, heat).problems
+
+  test('a map by the values that the app stores is right', () => {
+    expect(warningsOf({ h1: 'A', c1: 'B' })).toEqual([])
+  })
+
+  test('a map by what people see, or by no value at all, is a warning that says the right one', () => {
+    const at = (value: string) => ['fields', 'custom.tier', 'transform', 'map', value]
+    expect(warningsOf({ hot: 'A', h2: 'B', lukewarm: 'C' })).toEqual([
+      {
+        path: at('hot'),
+        severity: 'warning',
+        message: 'custom.tier: "heat" has no value "hot"',
+        advice: 'the app shows "Hot" and stores "h1": write that',
+      },
+      { path: at('h2'), severity: 'warning', message: expect.any(String), advice: 'did you mean "h1"?' },
+      {
+        path: at('lukewarm'),
+        severity: 'warning',
+        message: expect.any(String),
+        advice: 'it has h1, c1; see kith fields',
+      },
+    ])
+  })
+})
+
 describe('the shape of a mapping', () => {
   test('is strict', () => {
     for (const wrong of [
