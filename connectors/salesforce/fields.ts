@@ -77,6 +77,7 @@ export class Schema {
       const having = this.objects.filter((object) => this.column(object, name))
       const columns = having.flatMap((object) => this.column(object, name) ?? [])
       const [{ description } = { description: { label: name, type: 'string' } as FieldDescription }] = columns
+      const options = optionsOf(columns.map((column) => column.description))
       const lengths = columns.flatMap((column) => (isText(column.description) ? (column.description.length ?? []) : []))
       const only = having.length === this.objects.length ? '' : ` (${having.map(plural).join()} only)`
       return {
@@ -85,6 +86,7 @@ export class Schema {
         type: typeOf(description),
         writable: name !== this.keyField && columns.some(({ updateable }) => updateable),
         ...(lengths.length === 0 ? {} : { length_max: Math.min(...lengths) }),
+        ...(options.length === 0 ? {} : { options }),
       }
     })
   }
@@ -173,12 +175,18 @@ function isText({ type, length }: FieldDescription): boolean {
   return length !== undefined && length > 0 && ['string', 'textarea', 'phone', 'email', 'url'].includes(type)
 }
 
-function typeOf({ type, picklistValues }: FieldDescription): string {
-  const values = (picklistValues ?? []).filter(({ active }) => active)
-  if (values.length === 0) return type
-  const listed = values.slice(0, 12).map(({ value, label }) => (label === value ? value : `${value} (${label ?? ''})`))
-  const kind = type === 'multipicklist' ? 'multipicklist, several separated by ;' : type
-  return `${kind}: ${listed.join(', ')}${values.length > 12 ? ', ...' : ''}`
+function typeOf({ type }: FieldDescription): string {
+  return type === 'multipicklist' ? 'multipicklist, several separated by ;' : type
+}
+
+/** The values that people can choose now, by what the API calls them; of both objects where both have the field. */
+function optionsOf(descriptions: readonly FieldDescription[]): NonNullable<AppField['options']> {
+  const listed = descriptions.flatMap(({ picklistValues }) => (picklistValues ?? []).filter(({ active }) => active))
+  const labels = new Map(listed.toReversed().map(({ value, label }) => [value, label]))
+  return [...new Set(listed.map(({ value }) => value))].map((value) => {
+    const label = labels.get(value) ?? null
+    return { value, ...(label === null ? {} : { label }) }
+  })
 }
 
 function read(row: Row, path: string): Json {

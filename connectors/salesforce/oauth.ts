@@ -40,6 +40,10 @@ export function salesforceOAuth(options: Options): OAuthPlan | null {
     clientAuth: 'body',
     redirectUrl,
     account: ({ id, instance_url }) => Promise.resolve(accountOf(id, instance_url, options.organizationId)),
+    moved: ({ instance_url }) => {
+      const instance = secureUrl.safeParse(instance_url)
+      return instance.success ? { [INSTANCE_URL]: new URL(instance.data).origin } : {}
+    },
   }
 }
 

@@ -178,6 +178,29 @@ export class SimulatedOrg {
     return winner
   }
 
+  /**
+   * As programs merge: the values of the one that stands stay as they are.
+   * @throws RowRefusal where nothing was done
+   */
+  mergeInto(object: SObject, master: string, losers: readonly string[]): void {
+    const rows = [master, ...losers].map((id) => {
+      const row = this.#rows.get(id)
+      if (row?.object !== object || losers.includes(master)) {
+        throw new RowRefusal('INVALID_CROSS_REFERENCE_KEY', [], `invalid cross reference id ${id}`)
+      }
+      if (row.deleted) throw new RowRefusal('ENTITY_IS_DELETED', [], 'entity is deleted')
+      if (row.convertedContactId !== null) throw new RowRefusal('CANNOT_UPDATE_CONVERTED_LEAD')
+      return row
+    })
+    const [into, ...ended] = rows as [SimulatedRow, ...SimulatedRow[]]
+    for (const row of ended) {
+      row.deleted = true
+      row.masterId = into.Id
+      this.#touch(row)
+    }
+    this.#touch(into)
+  }
+
   /** Turns a lead into a contact of an account. @returns the contact's id */
   convert(id: string): string {
     const lead = this.#expect(id)
@@ -305,7 +328,7 @@ export class SimulatedOrg {
 }
 
 /** An id of 18 characters: the last three say which of the others are capitals. */
-function idOf(prefix: string, n: number): string {
+export function idOf(prefix: string, n: number): string {
   const short = `${prefix}Kith${n.toString(36).padStart(8, '0')}`
   const sums = [0, 5, 10].map((start) =>
     [0, 1, 2, 3, 4].reduce((sum, at) => sum + (/[A-Z]/.test(short.charAt(start + at)) ? 2 ** at : 0), 0),

@@ -60,6 +60,8 @@ export interface ConnectionRules {
   readonly canErase: boolean
   /** Whether the app can merge two records. */
   readonly canMerge: boolean
+  /** Whether it can merge these two, by their ids; left out, any two. */
+  readonly mergeable?: (id: string, into: string) => boolean
   /** App fields without which the app takes no new record. */
   readonly requires: readonly string[]
   readonly deletes: DeletePolicy

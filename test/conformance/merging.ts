@@ -11,6 +11,7 @@ export function describeMerging(bench: Bench): void {
   bench.group('merging two records', () => {
     bench.test('ends the one and answers with the id that stands', cannot, async (world) => {
       const [loser = '', winner = ''] = await fill(harness, world, 2)
+      expect(world.connector.mergeable?.(loser, winner) ?? true).toBe(true)
       const into = standing(await merge(world, loser, winner))
       await world.settle?.()
       const there = (await world.human.list()).map(({ id }) => id)

@@ -102,6 +102,20 @@ describe('a person who was folded into another', () => {
     expect(plan(other, without({ canDelete: false }))).toEqual([])
   })
 
+  test('is deleted rather than merged where the app cannot merge these two, by their ids', () => {
+    const asked: unknown[] = []
+    const mergeable = (id: string, into: string): boolean => {
+      asked.push([id, into])
+      return false
+    }
+    const ws = new Workspace(hood())
+    mergePeople(ws, 'p2', 'p1', actor)
+    expect(plan(ws, memoryRules([{ name: 'crm', rules: { mergeable } }]))).toMatchObject([
+      { op: 'delete', archive: true, recordId: 'c2', state: 'held', held: DUPLICATE },
+    ])
+    expect(asked).toEqual([['c2', 'c1']])
+  })
+
   test('is asked about where nobody has said that the two are one: a merge heard from an app decides nothing here', () => {
     const ws = new Workspace(
       hood({

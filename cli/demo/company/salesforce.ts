@@ -29,7 +29,7 @@ const COLUMN = new Map<Row, string>(
 )
 
 const SECRETS = { accessToken: '00D-demo-session', webhookToken: 'salesforce-hook-7f3a9c21' }
-const ORGANIZATION = '00DKith00000001EAA'
+const ORGANIZATION = '00DKith00000001MAA'
 
 /** A Salesforce org with these contacts. */
 export async function openSalesforce({ now, people }: Opened): Promise<{ account: Account; url: string }> {

@@ -63,6 +63,12 @@ export interface Connector {
   find?(create: CreateRequest, signal?: AbortSignal): Promise<AppRecord[]>
 
   /**
+   * Whether these two can be merged, as far as their ids tell: an app may hold people in several kinds of record. Left out, any two
+   * can.
+   */
+  mergeable?(id: string, into: string): boolean
+
+  /**
    * Merges two records into one; there exactly where {@link Capabilities.merge} is declared. Like a write: refused for these two,
    * or its answer lost, is an outcome.
    */
@@ -70,12 +76,30 @@ export interface Connector {
 
   /**
    * Calls `hint` whenever the app itself announces a change (a file was saved, a push arrived); returns how to stop.
-   * Hints only hasten the next pull: they may be lost or doubled.
+   * Hints only hasten the next pull: they may be lost or doubled. Where listening fails, or ends, the connector takes it up again by
+   * itself, with growing pauses, until it is stopped or closed.
+   *
+   * @param listener for apps that name the records, remember what was heard, or are listened to over a network
    */
-  watch?(hint: () => void): Promise<() => Promise<void>>
+  watch?(hint: () => void, listener?: Listener): Promise<() => Promise<void>>
 
   /** Ends open sockets, watchers and timers. The connector is not used afterwards. */
   close(): Promise<void>
+}
+
+/** Who listens to an app's own announcements. */
+export interface Listener {
+  /**
+   * These records have changed: they are read by their ids, and the feed is pulled a little later. Durable when it resolves; where it
+   * rejects, nothing was taken, and they may be told again.
+   */
+  changed(ids: readonly string[]): Promise<void>
+  /** What {@link Listener.keep} was last called with, by whichever process; null for nothing. */
+  place(): Promise<Json | null>
+  /** Where the next watch can go on from. */
+  keep(place: Json): Promise<void>
+  /** How listening stands: why nothing is heard at present, or null as soon as something would be. Told again only when it changes. */
+  stands(failure: Failure | null): void
 }
 
 export interface ConnectorStats {

@@ -4,7 +4,7 @@ import { digits, refusedAs, type Account, type Trait } from './account.ts'
 
 const CLIENT = { id: 'kith-app', secret: 'salesforce-client-secret' }
 const WORD = 'a-word-in-the-address'
-const ORG = '00DKith00000001EAA'
+const ORG = '00DKith00000001MAA'
 
 const COLUMNS: { readonly [trait in Trait]?: string } = {
   given: 'FirstName',

@@ -87,7 +87,9 @@ export class CompanyWorld {
       const { name } = connection
       const { now, sleep } = this.clock
       const plan = app.oauth?.(connection.options)
-      const signIn = plan ? new StoredSignIn(plan, tokens, { connection: name, title: app.title, now }) : undefined
+      const signIn = plan
+        ? new StoredSignIn(plan, tokens, { connection: name, title: app.title, now, sleep })
+        : undefined
       const context: ConnectContext = {
         connection: name,
         baseDir: this.#dir,
