@@ -2,7 +2,7 @@ import { PAUSE_FORGOTTEN_MS } from '../config/limits.ts'
 import type { ConnectionConfig } from '../config/types.ts'
 import { adviceFor } from '../engine/core/failure.ts'
 import type { ConnectionCounts, ConnectionState } from '../engine/core/ports/store.ts'
-import { brakeHolds, isApproved } from '../workers/approve.ts'
+import { brakeHolds, isApproved, waitingForApproval } from '../workers/approve.ts'
 import { backupStanding, isOverdue, type BackupStanding } from '../workers/backup-clock.ts'
 import { HEALTH_STATES } from '../engine/core/health.ts'
 import { connectionLine, statusDocument } from '../workers/documents/status.ts'
@@ -11,11 +11,11 @@ import type { Household } from '../workers/household.ts'
 import { currentLeader } from '../workers/lead.ts'
 import { pauses, type PauseNews } from '../workers/pause.ts'
 import { standardTallies } from '../workers/standard-tallies.ts'
+import { listeningTo } from '../workers/watches.ts'
 import { holdLine } from './approve.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
 import { ago, clock, count, table, type Output } from './output.ts'
-import { waitingForApproval } from './run-report.ts'
 import { failureSentence, processOf, withHousehold } from './session.ts'
 
 export const registerStatus: Register = (program, run) => {
@@ -70,6 +70,12 @@ async function status({ output }: Context, household: Household): Promise<number
     state,
   } of rows) {
     if (state?.failure) await output.say(output.red(failureSentence(name, state.failure)))
+  }
+  for (const { name } of config.connections) {
+    const { failure = null, since_ms = 0 } = (await listeningTo(store, name)) ?? {}
+    if (failure === null) continue
+    const told = `changes are not heard at once (${ago(since_ms, now_ms)}), only at the next poll`
+    await output.say(output.yellow(`${name}: ${told}. ${failure.message}. ${adviceFor(failure)}`))
   }
   for (const one of news) await output.say(pauseLine(output, one, now_ms))
   const brakes = await brakeHolds(household)

@@ -39,8 +39,11 @@ export interface App<Options = unknown> {
   oauth?(options: Options): OAuthPlan | null
   /** Opens the connection. Does no I/O yet. */
   connect(options: Options, context: ConnectContext): Connector
-  /** How the app's webhooks are told from forged ones and what they announce; undefined where it sends none. */
-  webhook?(options: Options, context: ConnectContext): Webhook
+  /**
+   * How the app's webhooks are told from forged ones and what they announce; undefined where it sends none, null where this connection
+   * is not meant to get any.
+   */
+  webhook?(options: Options, context: ConnectContext): Webhook | null
   /** How the app is told where to send its webhooks; undefined where it sends none. Does no I/O yet. */
   subscriptions?(options: Options, context: ConnectContext): Subscriptions
 }

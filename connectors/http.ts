@@ -55,6 +55,8 @@ export interface HttpResponse {
   readonly url: string
   /** The header's value, whatever its case; undefined where it is not there. */
   header(name: string): string | undefined
+  /** The Set-Cookie headers. Nothing is done about them here. */
+  readonly cookies: readonly string[]
 }
 
 /** Counted since the client was made; bytes are those of bodies, unpacked. */
@@ -257,6 +259,7 @@ export class HttpClient {
       body: response.data.toString('utf8'),
       url: url.href,
       header: (name) => header(response, name.toLowerCase()),
+      cookies: cookies(response),
     }
   }
 }
@@ -264,6 +267,11 @@ export class HttpClient {
 function header(response: AxiosResponse<Buffer>, name: string): string | undefined {
   const value: unknown = (response.headers as { [name: string]: unknown })[name]
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function cookies(response: AxiosResponse<Buffer>): readonly string[] {
+  const value: unknown = (response.headers as { [name: string]: unknown })['set-cookie']
+  return Array.isArray(value) ? value.map(String) : []
 }
 
 function isRetried(error: unknown, longest_ms: number): error is FailureError {

@@ -2,6 +2,7 @@ import type { Log } from '../workers/runtime.ts'
 import type { Household } from '../workers/household.ts'
 import { HookDesk, type Wakened } from '../workers/hooks.ts'
 import type { Meter } from '../workers/meter.ts'
+import { listeningTo } from '../workers/watches.ts'
 import { healthRoutes } from './health.ts'
 import { hookRoutes } from './hooks.ts'
 import { Metrics } from './metrics.ts'
@@ -47,6 +48,10 @@ export class Edge {
         store: household.store,
         connections: connections.map(({ name }) => name),
         calls: (connection) => meter.calls(connection),
+        listening: async (connection) => {
+          const standing = await listeningTo(household.store, connection)
+          return standing === null ? null : standing.failure === null
+        },
       }),
     ])
     edge = new Edge(server, desk)

@@ -13,6 +13,8 @@ export interface Measured {
   readonly connections: readonly string[]
   /** What has been asked of each connection's app so far. */
   readonly calls: (connection: string) => number
+  /** Whether the connection's changes are heard as they happen; null where nobody listens to it over a network. */
+  readonly listening?: (connection: string) => Promise<boolean | null>
   readonly now?: () => number
 }
 
@@ -111,7 +113,7 @@ export class Metrics {
   }
 
   /** `GET /metrics`. */
-  routes({ store, connections, calls, now = Date.now }: Measured): Routes {
+  routes({ store, connections, calls, listening, now = Date.now }: Measured): Routes {
     const registers = [this.#registry]
     new Gauge({
       name: 'kith_app_calls',
@@ -131,6 +133,19 @@ export class Metrics {
         for (const [connection, counts] of await store.counts()) {
           if (!connections.includes(connection)) continue
           for (const [state, count] of Object.entries(counts)) this.set({ connection, state }, count)
+        }
+      },
+    })
+    new Gauge({
+      name: 'kith_listening',
+      help: 'Of connections that are listened to over a network: 1 where changes are heard as they happen, 0 where that fails',
+      labelNames: ['connection'],
+      registers,
+      async collect() {
+        this.reset()
+        for (const connection of connections) {
+          const hears = (await listening?.(connection)) ?? null
+          if (hears !== null) this.set({ connection }, hears ? 1 : 0)
         }
       },
     })

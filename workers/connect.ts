@@ -107,6 +107,7 @@ export function rulesFor(
     canDelete: capabilities.delete,
     canArchive: capabilities.archive,
     canMerge: capabilities.merge === true,
+    ...(connector.mergeable ? { mergeable: (id, into) => connector.mergeable?.(id, into) ?? true } : {}),
     canErase: capabilities.erase === true,
     requires: capabilities.requires ?? [],
     deletes: config.deletes,

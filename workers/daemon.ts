@@ -2,6 +2,7 @@ import { APPLY_CONCURRENCY, DRAIN_MS_MAX, LOG_KEEP_MS, SHARERS_MS, SWEEP_MS } fr
 import { failureFrom } from '../engine/core/failure.ts'
 import type { AtWork } from '../engine/store/locks.ts'
 import { Ear, hearAnnounced, sweepInbox } from './announced.ts'
+import { Announcer } from './announcer.ts'
 import { applyChunk, PATIENT_ATTEMPTS } from './apply.ts'
 import { BackupClock } from './backup-clock.ts'
 import { deliver } from './deliver.ts'
@@ -12,6 +13,7 @@ import type { Chunk, Runtime } from './runtime.ts'
 import { settleHousehold } from './settle.ts'
 import { sweep, type Schedule } from './sweep.ts'
 import { Turns } from './turns.ts'
+import { Watches } from './watches.ts'
 
 export interface DaemonOptions {
   /** Poll, sweep and listen for the apps' own announcements; without it the process only works on jobs (`kith worker`). */
@@ -29,6 +31,10 @@ export class Daemon {
   readonly #schedule: Schedule
   readonly #turns = new Turns()
   readonly #ear = new Ear((connection, signal) => this.#hear(connection, signal))
+  readonly #announcer: Announcer
+  readonly #watches: Watches
+  /** Whether this process polls, sweeps and watches. */
+  #leads = false
   /** How to end what wakes the workers: watchers, the sweep. */
   readonly #unwatch: (() => Promise<void>)[] = []
   #leaveWork: () => Promise<void> = () => Promise.resolve()
@@ -40,6 +46,15 @@ export class Daemon {
     this.runtime = household.runtime(queues)
     const poll_ms = new Map(household.config.connections.map(({ name, poll_ms }) => [name, poll_ms]))
     this.#schedule = { poll_ms, attempted_ms: new Map() }
+    this.#announcer = new Announcer(household.inbox)
+    this.#watches = new Watches({
+      connected: () => household.connected,
+      store: household.store,
+      announcer: this.#announcer,
+      wakePull: (connection) => queues.wakePull(connection),
+      log: this.runtime.log,
+      now: this.runtime.now,
+    })
   }
 
   /** Starts the workers on a connected household. */
@@ -112,17 +127,23 @@ export class Daemon {
   }
 
   async #watch(): Promise<void> {
-    for (const { config, connector, rules } of this.#household.connected) {
-      if (!rules || !connector.watch) continue
-      const hint = (): void => void this.queues.wakePull(config.name).catch(() => undefined)
-      this.#unwatch.push(await connector.watch(hint))
-    }
+    this.#leads = true
+    this.#announcer.attach(this)
+    this.#unwatch.push(async () => {
+      await this.#watches.stop()
+      this.#announcer.detach()
+    })
+    await this.#watches.refresh()
   }
 
   async #pull(connection: string, signal: AbortSignal): Promise<void> {
     const broken = this.#household.connected.find((item) => item.config.name === connection && item.failure !== null)
     // An app that did not answer when it was opened may have other fields by now, or be there at last.
-    if (broken) await this.#household.connect(connection, signal)
+    if (broken) {
+      await this.#household.connect(connection, signal)
+      // The connector that was watched is closed.
+      if (this.#leads) await this.#watches.refresh()
+    }
     await this.#guard('pull', pullConnection(this.runtime, connection, signal))
   }
 

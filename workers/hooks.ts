@@ -1,12 +1,13 @@
-import { HOOK_PULL_MS } from '../config/limits.ts'
-import type { Announcement, HookAnswer, HookRequest, Webhook } from '../connectors/app.ts'
+import type { HookAnswer, HookRequest, Webhook } from '../connectors/app.ts'
 import { failureFrom } from '../engine/core/failure.ts'
 import type { Inbox } from '../engine/core/ports/inbox.ts'
 import { StoreUnavailableError } from '../engine/core/ports/store.ts'
+import { Announcer, type Wakened } from './announcer.ts'
 import type { Household } from './household.ts'
 import type { Log } from './runtime.ts'
 
 export type { HookRequest } from '../connectors/app.ts'
+export type { Wakened } from './announcer.ts'
 
 /**
  * What became of a request:
@@ -28,14 +29,6 @@ export interface HookReceipt {
   readonly records: number
 }
 
-/** Who is woken by hooks: the daemon. What waits in the inbox before it is there, it finds by itself. */
-export interface Wakened {
-  wakePull(connection: string): Promise<void>
-  wakeAnnounced(connection: string): void
-}
-
-/** How long the database may take: an app gives up after some 5 seconds, and is better told to come again. */
-const DURABLE_MS_MAX = 3000
 const COME_AGAIN_S = 5
 
 const UNKNOWN: HookReceipt = { outcome: 'unknown', answer: { status: 404 }, records: 0 }
@@ -48,14 +41,9 @@ const UNAVAILABLE: HookReceipt = {
 
 /** Takes the hooks of a household's connections: verified by their apps, kept in the inbox, told to the queues. */
 export class HookDesk {
-  readonly #inbox: Inbox
+  readonly #announcer: Announcer
   readonly #log: Log
-  readonly #now: () => number
   readonly #webhooks: ReadonlyMap<string, Webhook>
-  /** When a pull was last woken, and the ones that are to be. */
-  readonly #pulled_ms = new Map<string, number>()
-  readonly #pulls = new Map<string, NodeJS.Timeout>()
-  #wakened: Wakened | null = null
 
   /** Connections whose hooks cannot be verified as they are configured are told to the log, and unknown here. */
   static of(household: Household, log: Log): HookDesk {
@@ -74,9 +62,8 @@ export class HookDesk {
 
   constructor(webhooks: ReadonlyMap<string, Webhook>, inbox: Inbox, log: Log, now: () => number = Date.now) {
     this.#webhooks = webhooks
-    this.#inbox = inbox
+    this.#announcer = new Announcer(inbox, now)
     this.#log = log
-    this.#now = now
   }
 
   /** The connections that hooks are taken for. */
@@ -86,14 +73,12 @@ export class HookDesk {
 
   /** From now on hooks wake the workers. */
   attach(wakened: Wakened): void {
-    this.#wakened = wakened
+    this.#announcer.attach(wakened)
   }
 
   /** Wakes nobody any more. */
   detach(): void {
-    this.#wakened = null
-    for (const timer of this.#pulls.values()) clearTimeout(timer)
-    this.#pulls.clear()
+    this.#announcer.detach()
   }
 
   /** Resolves as soon as the app can be answered: what it announced is then durable. */
@@ -104,9 +89,9 @@ export class HookDesk {
     if (refused !== undefined || answer.status >= 400)
       return { outcome: 'refused', answer, records: 0, refused: refused ?? 'it cannot be read' }
     if (announces === null) return { outcome: 'ignored', answer, records: 0 }
-    const records = announces === 'pull' ? [] : announces.records
+    const records = announces === 'pull' ? 0 : announces.records.length
     try {
-      const taken = await inTime(this.#inbox.take({ connection, eventIds, records, now_ms: this.#now() }))
+      const taken = await this.#announcer.take(connection, announces, eventIds)
       if (!taken) return { outcome: 'repeated', answer, records: 0 }
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) {
@@ -115,43 +100,6 @@ export class HookDesk {
       }
       return UNAVAILABLE
     }
-    this.#wake(connection, announces)
-    return { outcome: 'accepted', answer, records: records.length }
-  }
-
-  /** A wake may be lost: the sweep finds what waits in the inbox, and each connection is polled. */
-  #wake(connection: string, announces: Announcement): void {
-    if (announces === 'pull') return this.#pullSoon(connection, this.#rest_ms(connection))
-    this.#wakened?.wakeAnnounced(connection)
-    this.#pullSoon(connection, HOOK_PULL_MS)
-  }
-
-  /** A pull costs a request of the app's budget however many hooks led to it: there is one in a while at most. */
-  #pullSoon(connection: string, delay_ms: number): void {
-    if (this.#pulls.has(connection)) return
-    const pull = (): void => {
-      this.#pulls.delete(connection)
-      this.#pulled_ms.set(connection, this.#now())
-      void this.#wakened?.wakePull(connection).catch(() => undefined)
-    }
-    if (delay_ms <= 0) return pull()
-    this.#pulls.set(connection, setTimeout(pull, delay_ms).unref())
-  }
-
-  #rest_ms(connection: string): number {
-    return (this.#pulled_ms.get(connection) ?? Number.NEGATIVE_INFINITY) + HOOK_PULL_MS - this.#now()
-  }
-}
-
-/** @throws StoreUnavailableError where it takes too long; it may still be done, and a repetition is then known as one */
-async function inTime<Result>(work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new StoreUnavailableError('the database does not answer')), DURABLE_MS_MAX)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
+    return { outcome: 'accepted', answer, records }
   }
 }

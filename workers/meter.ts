@@ -82,5 +82,5 @@ function found(connector: Connector, count: () => void): NonNullable<Connector['
 }
 
 function watched(connector: Connector): NonNullable<Connector['watch']> {
-  return async (hint) => (await connector.watch?.(hint)) ?? (() => Promise.resolve())
+  return async (hint, listener) => (await connector.watch?.(hint, listener)) ?? (() => Promise.resolve())
 }

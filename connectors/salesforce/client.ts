@@ -2,13 +2,14 @@ import type { Connection } from 'jsforce/lib/connection.js'
 import type { HttpRequest } from 'jsforce/lib/types/index.js'
 import { z } from 'zod'
 import { FailureError, type Failure } from '../../engine/core/failure.ts'
-import { HttpClient, type HttpResponse, type HttpStats } from '../http.ts'
+import { HttpClient, type HttpOptions, type HttpResponse, type HttpStats } from '../http.ts'
 import { pacerClock, type Clock } from '../clock.ts'
 import { createPacer, type Pacer } from '../pacer.ts'
 import type { SignIn } from '../sign-in.ts'
 import { DAILY_PAUSE_MS, failureOfAnswer, type Asked } from './errors.ts'
 import { INSTANCE_URL } from './oauth.ts'
-import { API_VERSION, CompositeAnswer, DATA_PATH, QueryAnswer, type Subrequest } from './wire.ts'
+import { isSessionRefused, soapPath, versionFor } from './soap.ts'
+import { API_CLIENT, API_VERSION, CompositeAnswer, DATA_PATH, QueryAnswer, type Subrequest } from './wire.ts'
 
 /** A token that someone else keeps fresh, or a sign-in, which also knows where the org's API is. */
 export type Credentials =
@@ -50,6 +51,17 @@ export interface Composite {
   readonly serverNow_ms: number
 }
 
+/** A client for requests that the org holds open. */
+export interface Aside {
+  readonly http: HttpClient
+  /**
+   * Waits for a turn in the rate budget. A place among the requests under way is not kept: one that is held open for minutes would keep
+   * the others out.
+   */
+  turn(signal: AbortSignal): Promise<void>
+  close(): void
+}
+
 /** What the org has used of its calls. */
 export interface Usage {
   readonly used: number
@@ -83,6 +95,7 @@ export class SalesforceClient {
   #http: { readonly instanceUrl: string; readonly client: HttpClient } | undefined
   /** Traffic of clients for addresses that the org has moved away from. */
   #past: HttpStats = { requests: 0, retries: 0, bytesSent: 0, bytesReceived: 0 }
+  readonly #asides = new Set<HttpClient>()
   #usage: Usage | undefined
 
   constructor(options: ClientOptions) {
@@ -98,8 +111,8 @@ export class SalesforceClient {
   }
 
   stats(): HttpStats {
-    const now = this.#http?.client.stats()
-    const sum = (name: keyof HttpStats): number => this.#past[name] + (now?.[name] ?? 0)
+    const open = [...(this.#http ? [this.#http.client] : []), ...this.#asides].map((client) => client.stats())
+    const sum = (name: keyof HttpStats): number => [this.#past, ...open].reduce((total, one) => total + one[name], 0)
     return {
       requests: sum('requests'),
       retries: sum('retries'),
@@ -115,6 +128,33 @@ export class SalesforceClient {
 
   close(): void {
     this.#http?.client.close()
+    for (const client of this.#asides) client.close()
+  }
+
+  /**
+   * A client of its own at where the org's API is now, which tries nothing again by itself. Whoever asks for it closes it.
+   * @param silence_max_ms how long the org may hold a request
+   */
+  async aside(silence_max_ms: number, signal: AbortSignal): Promise<Aside> {
+    const http = this.#newClient(await this.#instanceUrl(signal), { silence_max_ms, retries_max: 0 })
+    this.#asides.add(http)
+    return {
+      http,
+      turn: (until) => this.#pacer.run(() => Promise.resolve(), until),
+      close: () => {
+        this.#forget(http)
+        this.#asides.delete(http)
+      },
+    }
+  }
+
+  /** Another session in place of one that was refused in an answer's body. @returns false where nobody can renew it */
+  async renewSession(signal: AbortSignal): Promise<boolean> {
+    const { credentials } = this.#options
+    if (!('signIn' in credentials)) return false
+    const { value } = await credentials.signIn.token(signal)
+    await credentials.signIn.renewed(value, signal)
+    return true
   }
 
   /**
@@ -152,6 +192,40 @@ export class SalesforceClient {
       connection.request({ method, url: path, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }),
     )
     return { status, body: data }
+  }
+
+  /**
+   * A SOAP call, for the little that REST cannot do. The session stands in its body, and that it has ended is told in the answer's: it
+   * is renewed once, as whoever is not let in has done nothing.
+   */
+  async soap(call: Call, operation: string, message: object): Promise<HttpResponse> {
+    const overuse = this.#overuse()
+    if (overuse) throw new FailureError(overuse)
+    const { credentials } = this.#options
+    if (!('signIn' in credentials)) return await this.#envelope(call, operation, message, credentials.accessToken)
+    const { signIn } = credentials
+    const { value } = await signIn.token(call.signal)
+    const answer = await this.#envelope(call, operation, message, value)
+    if (!isSessionRefused(answer)) return answer
+    const renewed = await signIn.renewed(value, call.signal)
+    const second = await this.#envelope(call, operation, message, renewed.value)
+    if (isSessionRefused(second)) throw signIn.refusal()
+    return second
+  }
+
+  async #envelope(call: Call, operation: string, message: object, accessToken: string): Promise<HttpResponse> {
+    const [{ Connection, Transport }, { SOAP }] = await Promise.all([jsforce(), import('jsforce/lib/soap.js')])
+    const instanceUrl = 'https://salesforce.invalid'
+    const version = versionFor(accessToken)
+    const connection = new Connection({ instanceUrl, accessToken, version, callOptions: { client: API_CLIENT } })
+    let heard: HttpResponse | undefined
+    connection._transport = new Transport(async (request) => {
+      heard = await this.#send(call, request)
+      return null
+    })
+    await new SOAP(connection, { endpointUrl: `${instanceUrl}${soapPath(accessToken)}` }).invoke(operation, message)
+    if (!heard) throw new FailureError({ kind: 'bug', message: `${call.pattern} was not sent` })
+    return heard
   }
 
   /** The next page of a query. */
@@ -202,7 +276,7 @@ export class SalesforceClient {
     const connection = new Connection({
       instanceUrl: 'https://salesforce.invalid',
       version: API_VERSION,
-      callOptions: { client: 'Kith' },
+      callOptions: { client: API_CLIENT },
     })
     connection._transport = new Transport(async (request) => {
       const answer = await this.#send(call, request)
@@ -240,23 +314,45 @@ export class SalesforceClient {
   async #clientFor(signal: AbortSignal | undefined): Promise<HttpClient> {
     const instanceUrl = await this.#instanceUrl(signal)
     if (this.#http?.instanceUrl === instanceUrl) return this.#http.client
-    this.#past = this.stats()
-    this.#http?.client.close()
-    const { credentials, tuning, now, sleep } = this.#options
-    const client = new HttpClient({
-      baseUrl: instanceUrl,
-      ...('signIn' in credentials
-        ? { signIn: credentials.signIn }
-        : { authorization: () => Promise.resolve(`Bearer ${credentials.accessToken}`) }),
+    if (this.#http) this.#forget(this.#http.client)
+    const { tuning } = this.#options
+    const client = this.#newClient(instanceUrl, {
       silence_max_ms: tuning.silence_max_ms ?? 120_000,
       retries_max: tuning.retries_max ?? 3,
       ...(tuning.retryPause_ms === undefined ? {} : { retryPause_ms: tuning.retryPause_ms }),
       pacer: this.#pacer,
-      now,
-      sleep,
     })
     this.#http = { instanceUrl, client }
     return client
+  }
+
+  #newClient(
+    instanceUrl: string,
+    patience: Pick<HttpOptions, 'silence_max_ms' | 'retries_max' | 'retryPause_ms' | 'pacer'>,
+  ): HttpClient {
+    const { credentials, now, sleep } = this.#options
+    return new HttpClient({
+      baseUrl: instanceUrl,
+      ...('signIn' in credentials
+        ? { signIn: credentials.signIn }
+        : { authorization: () => Promise.resolve(`Bearer ${credentials.accessToken}`) }),
+      ...patience,
+      now,
+      sleep,
+    })
+  }
+
+  /** Ends a client; what it has counted stays. */
+  #forget(client: HttpClient): void {
+    const counted = client.stats()
+    client.close()
+    const sum = (name: keyof HttpStats): number => this.#past[name] + counted[name]
+    this.#past = {
+      requests: sum('requests'),
+      retries: sum('retries'),
+      bytesSent: sum('bytesSent'),
+      bytesReceived: sum('bytesReceived'),
+    }
   }
 
   async #instanceUrl(signal: AbortSignal | undefined): Promise<string> {

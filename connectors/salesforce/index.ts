@@ -9,6 +9,8 @@ import type {
   Connector,
   CreateRequest,
   FeedPage,
+  MergeOutcome,
+  MergeRequest,
   ReadAnswer,
   WriteOutcome,
   WriteRequest,
@@ -20,9 +22,11 @@ import { SalesforceClient, type Credentials, type Tuning } from './client.ts'
 import { cursorFrom } from './cursor.ts'
 import { Feed } from './feed.ts'
 import { plural, Schema } from './fields.ts'
+import { isMergeable, merge } from './merges.ts'
 import { SALESFORCE_LOGIN, salesforceOAuth } from './oauth.ts'
 import { findCreated, readRows, type ReadParts } from './read.ts'
 import { count, queryPath } from './soql.ts'
+import { channelsOf, ChangeStream, onlyHints, type StreamPatience } from './streaming.ts'
 import { salesforceWebhook } from './webhook.ts'
 import { Description, LIMITS, QueryAnswer, type SObject, type Subrequest } from './wire.ts'
 import { Batch } from './writes.ts'
@@ -54,6 +58,13 @@ const Options = z
     duplicateRules: z.enum(['obey', 'overrule']).default('obey'),
     /** The part of the org's API calls in 24 hours, whoever makes them, beyond which Kith waits. */
     usageMax: z.number().gt(0).max(1).default(0.8),
+    /** Whether changes are heard at once: of the objects' own channels, or of a channel that the org has made. */
+    changeDataCapture: z
+      .union([
+        z.boolean(),
+        z.string().regex(/^(ChangeEvents|\w+__chn)$/, { error: 'true, or the name of a channel: Kith__chn' }),
+      ])
+      .default(false),
     /** Outbound messages are told from forged ones by these two. */
     organizationId: z
       .string()
@@ -90,6 +101,7 @@ const CAPABILITIES: Capabilities = {
   archive: true,
   create: true,
   delete: true,
+  merge: true,
 }
 
 /** Contacts and leads of a Salesforce org. */
@@ -101,7 +113,8 @@ export const salesforce: App<SalesforceOptions> = {
   account: (options) => `salesforce ${accountOf(options)}`,
   oauth: salesforceOAuth,
   connect: (options, context) => connectSalesforce(options, context),
-  webhook: ({ organizationId, webhookToken }, { connection }) => {
+  webhook: ({ organizationId, webhookToken, changeDataCapture }, { connection }) => {
+    if (changeDataCapture !== false && webhookToken === undefined) return null
     if (organizationId === undefined || webhookToken === undefined) {
       throw new FailureError({
         kind: 'permanent',
@@ -111,13 +124,13 @@ export const salesforce: App<SalesforceOptions> = {
     }
     return salesforceWebhook({ organizationId, token: webhookToken })
   },
-  subscriptions: ({ objects }) => byHandOnly(objects),
+  subscriptions: (options) => byHandOnly(options),
 }
 
 export function connectSalesforce(
   options: SalesforceOptions,
   context: ConnectContext,
-  tuning: Tuning = {},
+  tuning: Tuning & StreamPatience = {},
 ): SalesforceConnector {
   return new SalesforceConnector(options, context, tuning)
 }
@@ -127,7 +140,10 @@ export class SalesforceConnector implements Connector {
   readonly capabilities: Capabilities
   /** Only where Kith has no key of its own in the records. */
   readonly find?: (create: CreateRequest, signal?: AbortSignal) => Promise<AppRecord[]>
+  /** Only where changes are captured. */
+  readonly watch?: NonNullable<Connector['watch']>
   readonly #options: SalesforceOptions
+  readonly #streams = new Set<ChangeStream>()
   readonly #objects: readonly SObject[]
   readonly #client: SalesforceClient
   readonly #now: () => number
@@ -135,7 +151,7 @@ export class SalesforceConnector implements Connector {
   /** The org's own description of its objects, read once in the connector's life; by `check` anew. */
   #schema: Promise<Schema> | undefined
 
-  constructor(options: SalesforceOptions, context: ConnectContext, tuning: Tuning) {
+  constructor(options: SalesforceOptions, context: ConnectContext, tuning: Tuning & StreamPatience) {
     const { usageMax, keyField, objects } = options
     const { now, sleep, sharers, pacer } = context
     this.#options = options
@@ -146,6 +162,18 @@ export class SalesforceConnector implements Connector {
     this.capabilities = keyField === undefined ? CAPABILITIES : { ...CAPABILITIES, createKey: 'id' }
     if (keyField === undefined)
       this.find = async (create, signal) => findCreated(await this.#parts(signal), create, signal)
+    if (options.changeDataCapture !== false) {
+      const channels = channelsOf(this.#objects, options.changeDataCapture)
+      this.watch = (hint, listener = onlyHints(hint)) => {
+        const parts = { client: this.#client, objects: this.#objects, channels, now, sleep, patience: tuning }
+        const stream = new ChangeStream({ ...parts, hint, listener })
+        this.#streams.add(stream)
+        return Promise.resolve(async () => {
+          this.#streams.delete(stream)
+          await stream.stop()
+        })
+      }
+    }
   }
 
   select(fields: readonly string[]): void {
@@ -198,9 +226,17 @@ export class SalesforceConnector implements Connector {
     return await new Batch({ ...parts, overrulesDuplicates, now: this.#now }, signal).write(requests)
   }
 
-  close(): Promise<void> {
+  mergeable(id: string, into: string): boolean {
+    return isMergeable(id, into)
+  }
+
+  async merge(request: MergeRequest, signal?: AbortSignal): Promise<MergeOutcome> {
+    return await merge(await this.#parts(signal), request, this.#now, signal)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#streams].map((stream) => stream.stop()))
     this.#client.close()
-    return Promise.resolve()
   }
 
   async #parts(signal: AbortSignal | undefined): Promise<ReadParts> {
@@ -234,13 +270,13 @@ export class SalesforceConnector implements Connector {
   }
 
   #warnings(): string[] {
-    const { keyField, organizationId, webhookToken, usageMax } = this.#options
+    const { keyField, organizationId, webhookToken, changeDataCapture, usageMax } = this.#options
     const warnings: string[] = []
     if (keyField === undefined) {
       warnings.push('No keyField: a create whose answer is lost is found again by e-mail and last name')
     }
-    if (organizationId === undefined || webhookToken === undefined) {
-      warnings.push('No organizationId and webhookToken: changes are heard at the next poll only')
+    if (changeDataCapture === false && (organizationId === undefined || webhookToken === undefined)) {
+      warnings.push('No changeDataCapture, and no webhookToken: changes are heard at the next poll only')
     }
     const { usage } = this.#client
     if (usage && usage.used >= usage.total * usageMax) {
@@ -286,14 +322,21 @@ function noKeyField(keyField: string, lacking: readonly string[]) {
   }
 }
 
-/** Outbound messages are part of an org's automation, which its API for records does not reach. */
-function byHandOnly(objects: SalesforceOptions['objects']): Subscriptions {
+/** Both ways of being told are parts of an org's setup, which its API for records does not reach. */
+function byHandOnly({ objects, changeDataCapture, webhookToken }: SalesforceOptions): Subscriptions {
+  const titles = objects.map((object) => SOBJECT[object])
   const report: Subscriptions['list'] = ({ url }) => {
-    const steps = objects.map((object) => {
-      const title = SOBJECT[object]
-      return `In Setup, make an outbound message for ${title} (field Id, no session id) to ${url}/ with the webhookToken of kith.yaml at the end, and a flow that sends it whenever a ${object} is created or updated`
-    })
-    return Promise.resolve({ subscriptions: [], byHand: steps })
+    const messages = titles.map(
+      (title) =>
+        `In Setup, make an outbound message for ${title} (field Id, no session id) to ${url}/ with the webhookToken of kith.yaml at the end, and a flow that sends it whenever a ${title.toLowerCase()} is created or updated`,
+    )
+    const capture =
+      typeof changeDataCapture === 'string'
+        ? `In Salesforce, have the channel ${changeDataCapture} carry the change events of ${titles.join(' and ')}`
+        : `In Setup, Change Data Capture, select ${titles.join(' and ')}`
+    const captures = changeDataCapture === false ? [] : [capture]
+    const byHand = captures.length > 0 && webhookToken === undefined ? captures : [...captures, ...messages]
+    return Promise.resolve({ subscriptions: [], byHand })
   }
   return { list: report, sync: report }
 }

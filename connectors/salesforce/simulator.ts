@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyOf, SimulatorServer } from '../simulator-server.ts'
 import { customField, type SimulatedField } from './simulator-fields.ts'
 import { SimulatedMessages } from './simulator-messages.ts'
-import { RequestRefusal, RowRefusal, SimulatedOrg, type SimulatedRow } from './simulator-org.ts'
+import { idOf, RequestRefusal, RowRefusal, SimulatedOrg, type SimulatedRow } from './simulator-org.ts'
+import { sessionIn, soapAnswer, soapFault } from './simulator-soap.ts'
+import { originOf, SimulatedStreaming } from './simulator-streaming.ts'
 import { comparable, holds, MalformedQuery, parseSoql, type Query } from './simulator-soql.ts'
-import { DATA_PATH, LIMITS, SOBJECTS, type SObject } from './wire.ts'
+import { DATA_PATH, LIMITS, SOBJECTS, STREAMING_PATH, type SObject } from './wire.ts'
 
 export interface SimulatorOptions {
   /** Accepted from the start; others are handed out at the token endpoint. */
@@ -38,6 +40,8 @@ export interface Faults {
   revoked: boolean
   /** Rows in a page of a query. */
   page_max: number
+  /** Refuses every merge with this error, as one of its records. */
+  refuseMerges: string | null
   /** COUNT() takes too long. */
   countTimesOut: boolean
   usage: { used: number; total: number }
@@ -58,6 +62,8 @@ export interface Traffic {
 interface Answer {
   readonly status: number
   readonly json: unknown
+  /** In place of `json`. */
+  readonly xml?: string
   readonly headers?: { readonly [name: string]: string }
 }
 
@@ -76,6 +82,7 @@ interface Results {
 }
 
 const SUBREQUESTS_MAX = 25
+const SOAP_PATH = '/services/Soap/u/'
 const CHUNKS_MAX = 10
 
 /**
@@ -91,6 +98,7 @@ export async function startSalesforceSimulator(options: SimulatorOptions = {}): 
 export class SalesforceSimulator {
   readonly org: SimulatedOrg
   readonly messages = new SimulatedMessages()
+  readonly streaming: SimulatedStreaming
   readonly traffic: Traffic[] = []
   readonly faults: Faults = {
     fail: null,
@@ -102,6 +110,7 @@ export class SalesforceSimulator {
     partial: false,
     revoked: false,
     page_max: 2000,
+    refuseMerges: null,
     countTimesOut: false,
     usage: { used: 0, total: 100_000 },
     unreadable: new Set(),
@@ -115,7 +124,7 @@ export class SalesforceSimulator {
 
   constructor(options: SimulatorOptions) {
     this.#options = options
-    this.organizationId = options.organizationId ?? '00DKith000000001EAA'
+    this.organizationId = options.organizationId ?? idOf('00D', 1)
     const key =
       options.keyField === undefined
         ? []
@@ -123,7 +132,14 @@ export class SalesforceSimulator {
     this.org = new SimulatedOrg({
       now: () => this.now(),
       custom: [...key, ...(options.custom ?? [])],
-      changed: (row) => this.messages.announce(row),
+      changed: (row) => {
+        this.messages.announce(row)
+        this.streaming.announce(row)
+      },
+    })
+    this.streaming = new SimulatedStreaming({
+      now: () => this.now(),
+      takes: (token) => !this.faults.revoked && this.#tokens.has(token),
     })
     if (options.accessToken !== undefined) this.#tokens.add(options.accessToken)
     this.#server = new SimulatorServer((request, response) => this.#serve(request, response))
@@ -144,9 +160,11 @@ export class SalesforceSimulator {
   /** Ends all sessions that were handed out: clients have to ask for another. */
   expireSessions(): void {
     this.#tokens.clear()
+    this.streaming.tokensChanged()
   }
 
   async close(): Promise<void> {
+    this.streaming.close()
     await this.#server.close()
     await this.messages.close()
   }
@@ -156,7 +174,9 @@ export class SalesforceSimulator {
     const url = new URL(request.url ?? '/', this.url)
     const method = request.method ?? ''
     const isForm = url.pathname.startsWith('/services/oauth2/')
-    const body: unknown = isForm ? Object.fromEntries(new URLSearchParams(text)) : jsonOf(text)
+    const isSoap = url.pathname.startsWith(SOAP_PATH)
+    const body: unknown = isForm ? Object.fromEntries(new URLSearchParams(text)) : isSoap ? text : jsonOf(text)
+    if (url.pathname === STREAMING_PATH) return this.streaming.serve(request, response, body)
     const line: Traffic = { method, path: url.pathname, headers: request.headers, body, status: 0, answer: undefined }
     this.traffic.push(line)
     if (this.faults.slow_ms > 0) await sleep(this.faults.slow_ms, undefined, { signal: this.#server.closing })
@@ -169,7 +189,9 @@ export class SalesforceSimulator {
       Object.entries(request.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join() : value]),
     )
     const whole = { method, url, headers, body }
-    const answer = isForm ? this.#token(whole) : (this.#failure() ?? this.#answer(whole))
+    this.streaming.origin = isSoap ? originOf('soap', text) : originOf('rest', headers['sforce-call-options'])
+    const answer = isForm ? this.#token(whole) : isSoap ? this.#soap(text) : (this.#failure() ?? this.#answer(whole))
+    this.streaming.origin = ''
     const isCreate = method === 'POST' && url.pathname.endsWith('/composite/sobjects')
     const isLost = this.faults.lostAnswers > 0 && !isForm && writes(whole)
     if (isLost) this.faults.lostAnswers--
@@ -178,21 +200,21 @@ export class SalesforceSimulator {
       return
     }
     line.status = answer.status
-    line.answer = answer.json
+    line.answer = answer.xml ?? answer.json
     this.#reply(response, answer)
   }
 
   #reply(response: ServerResponse, answer: Answer): void {
     const { usage } = this.faults
     usage.used++
-    let body = Buffer.from(JSON.stringify(answer.json))
+    let body = Buffer.from(answer.xml ?? JSON.stringify(answer.json))
     if (this.faults.cut !== null) {
       body = body.subarray(0, Math.floor(body.length * this.faults.cut))
       this.faults.cut = null
     }
     response.sendDate = false
     response.writeHead(answer.status, {
-      'Content-Type': 'application/json;charset=UTF-8',
+      'Content-Type': answer.xml === undefined ? 'application/json;charset=UTF-8' : 'text/xml;charset=utf-8',
       'Content-Length': body.length,
       'Sforce-Limit-Info': `api-usage=${usage.used}/${usage.total}`,
       Date: new Date(this.now()).toUTCString(),
@@ -225,7 +247,7 @@ export class SalesforceSimulator {
     if (this.faults.revoked || !(grant_type === 'client_credentials' || isRefresh)) return refused('invalid_grant')
     const access_token = `00D!simulated-session-${++this.#issued}`
     this.#tokens.add(access_token)
-    const id = `${this.url}/id/${this.organizationId}/005Kith000000001AAA`
+    const id = `${this.url}/id/${this.organizationId}/${idOf('005', 1)}`
     const json = {
       access_token,
       instance_url: this.url,
@@ -248,6 +270,19 @@ export class SalesforceSimulator {
     return request.url.pathname === `${DATA_PATH}/composite` && request.method === 'POST'
       ? this.#composite(request)
       : this.#route(request)
+  }
+
+  /** Says everything that is wrong with 500 and a fault. */
+  #soap(text: string): Answer {
+    const refused = this.#failure()
+    const [{ errorCode = '', message = '' } = {}] = (refused?.json ?? []) as { errorCode?: string; message?: string }[]
+    const isSession = !this.faults.revoked && this.#tokens.has(sessionIn(text))
+    const answer = refused
+      ? soapFault(errorCode, message)
+      : isSession
+        ? soapAnswer(this.org, text, this.faults.refuseMerges)
+        : soapFault('INVALID_SESSION_ID', 'Invalid Session ID found in SessionHeader: Illegal Session')
+    return { ...answer, json: null }
   }
 
   #composite({ body, headers }: Request): Answer {

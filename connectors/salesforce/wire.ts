@@ -3,6 +3,10 @@ import { z } from 'zod'
 /** Winter '25. Far from retirement, and old enough for every org; jsforce would speak 50.0 by itself. */
 export const API_VERSION = '62.0'
 export const DATA_PATH = `/services/data/v${API_VERSION}`
+/** The streaming API speaks Bayeux here. */
+export const STREAMING_PATH = `/cometd/${API_VERSION}`
+/** What Kith calls itself to the org: change events name it as the origin of what it wrote. */
+export const API_CLIENT = 'Kith'
 
 /** The vendor's limits, and where they are said: see README.md. */
 export const LIMITS = {
@@ -109,3 +113,46 @@ export type FieldDescription = z.infer<typeof FieldDescription>
 
 export const Description = z.object({ name: z.string(), fields: z.array(FieldDescription) })
 export type Description = z.infer<typeof Description>
+
+/** What the streaming API says: answers and events alike, several in one response. */
+export const BayeuxMessage = z.object({
+  channel: z.string(),
+  clientId: z.string().min(1).optional(),
+  subscription: z.string().optional(),
+  successful: z.boolean().optional(),
+  /** `403::Unknown client`: a number, arguments, a text. */
+  error: z.string().optional(),
+  advice: z
+    .object({
+      /** What to do after this: connect again, begin anew, or stay away. */
+      reconnect: z.enum(['retry', 'handshake', 'none']).optional().catch(undefined),
+      interval: z.number().nonnegative().optional().catch(undefined),
+    })
+    .optional()
+    .catch(undefined),
+  /** Why a handshake was denied. */
+  ext: z
+    .object({ sfdc: z.object({ failureReason: z.string() }) })
+    .optional()
+    .catch(undefined),
+  data: z.unknown().optional(),
+})
+export type BayeuxMessage = z.infer<typeof BayeuxMessage>
+export const BayeuxMessages = z.array(BayeuxMessage)
+
+/** The header of a change event; the fields that come with it are not read. */
+export const ChangeEventHeader = z.object({
+  entityName: z.string(),
+  /** CREATE, UPDATE, DELETE, UNDELETE; with GAP_ before it where nothing but the header came; GAP_OVERFLOW. */
+  changeType: z.string(),
+  /** Several where one transaction did the same to each of them; `003*` for all there are; none in an overflow. */
+  recordIds: z.array(z.string()).optional().catch(undefined),
+  /** `com/salesforce/api/rest/62.0;client=Kith`; empty for people at the screen. */
+  changeOrigin: z.string().optional().catch(undefined),
+})
+export type ChangeEventHeader = z.infer<typeof ChangeEventHeader>
+
+export const ChangeEvent = z.object({
+  event: z.object({ replayId: z.int() }),
+  payload: z.object({ ChangeEventHeader }),
+})

@@ -20,6 +20,7 @@ const CAPABILITIES: Capabilities = {
   archive: true,
   create: true,
   delete: true,
+  merge: true,
 }
 
 const TOKEN = '00D!correct-horse'

@@ -2,6 +2,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { startSalesforceSimulator, type SalesforceSimulator } from '../../connectors/salesforce/simulator.ts'
 import type { SimulatedRow } from '../../connectors/salesforce/simulator-org.ts'
+import { decideItem } from '../../workers/review.ts'
+import { mergeTwo } from '../../workers/merge.ts'
+import { reviewItems, type ReviewItem } from '../../workers/review-items.ts'
 import { contact, type Contact, type ScalarField } from '../support/contacts.ts'
 import { TestHousehold } from '../support/household.ts'
 import { idOf, Sheet, type Place } from '../support/places.ts'
@@ -111,6 +114,50 @@ describe('Salesforce and a sheet, through the engine', () => {
     expect(home.deliveries).toEqual([{ connection: 'crm', op: 'update', state: 'done' }])
     expect(crm.all().get(idOf(crm, 'ada@example.org'))?.title).toBe('Countess')
     expect(await home.countedSync()).toEqual({ crm: 0, sheet: 0 })
+  })
+
+  describe('two people who are made one', () => {
+    const by = { by: 'ada', why: 'a test' }
+    const runtime = async () => (await home.daemon()).runtime
+    const personOf = async (email: string): Promise<string> =>
+      (await (await runtime()).store.searchPeople(email, 1))[0]?.id ?? ''
+    /** Makes them one; what is then left to approve in Salesforce. */
+    const mergedInto = async (winner: string, loser: string): Promise<ReviewItem> => {
+      const wish = { winner: await personOf(winner), loser: await personOf(loser), keep: {} }
+      await mergeTwo(await runtime(), wish, by)
+      await home.sync()
+      const endings: ReviewItem[] = []
+      for await (const item of reviewItems(await runtime(), { kind: 'ending' })) endings.push(item)
+      const ours = endings.filter(({ connection }) => connection === 'crm')
+      expect(ours).toHaveLength(1)
+      return ours[0] as ReviewItem
+    }
+
+    test('are merged in Salesforce where both are contacts, also where the answer is lost (I5)', async () => {
+      const [grace, info] = [idOf(crm, 'grace@example.org'), idOf(crm, 'info@example.org')]
+      const ending = await mergedInto('grace@example.org', 'info@example.org')
+      expect(ending.intent).toMatchObject({ op: 'merge', recordId: info, into: grace, state: 'held' })
+      await decideItem(await runtime(), ending, { choose: 'approve', ...by })
+      simulator.faults.lostAnswers = 1
+      await home.syncUntil(() => simulator.org.get(info)?.deleted === true)
+      expect(simulator.org.get(info)?.masterId).toBe(grace)
+      const calls = simulator.traffic.filter(({ path }) => path.includes('/Soap/'))
+      expect(calls).toHaveLength(1)
+      await home.sync()
+      expect((await home.intents()).filter(({ connection }) => connection === 'crm')).toEqual([])
+      expect((await home.countedSync())['crm']).toBe(0)
+    })
+
+    test('leave a lead beside a contact to the recycle bin, as Salesforce merges no such two', async () => {
+      const lead = idOf(crm, 'ada@example.org')
+      const ending = await mergedInto('grace@example.org', 'ada@example.org')
+      expect(ending.intent).toMatchObject({ op: 'delete', archive: true, recordId: lead, state: 'held' })
+      await decideItem(await runtime(), ending, { choose: 'approve', ...by })
+      await home.syncUntil(() => simulator.org.get(lead)?.deleted === true)
+      expect(simulator.org.get(lead)?.masterId).toBeNull()
+      expect(simulator.traffic.some(({ path }) => path.includes('/Soap/'))).toBe(false)
+      expect(crm.all().get(idOf(crm, 'grace@example.org'))?.title).toBe('Analyst')
+    })
   })
 
   test('after a lead was converted the person lives on as the contact (I5)', async () => {

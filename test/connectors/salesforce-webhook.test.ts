@@ -6,7 +6,7 @@ import { salesforce } from '../../connectors/salesforce/index.ts'
 import { startSalesforceSimulator } from '../../connectors/salesforce/simulator.ts'
 import { salesforceWebhook } from '../../connectors/salesforce/webhook.ts'
 
-const ORG = '00DKith000000001EAA'
+const ORG = '00DKith00000001MAA'
 const TOKEN = 'a-long-secret-in-the-path'
 const hook = salesforceWebhook({ organizationId: ORG, token: TOKEN })
 

@@ -568,7 +568,9 @@ describe('limits and sessions', () => {
 
 describe('fields', () => {
   test('custom fields and picklists are told from the org, with types and values, and of which object they are', async () => {
-    const values = ['hot', 'cold'].map((value) => ({ value, label: value.toUpperCase(), active: true }))
+    const values = ['hot', 'cold', 'tepid'].map((value) => {
+      return { value, label: value.toUpperCase(), active: value !== 'tepid' }
+    })
     const custom = [
       customField('Heat__c', 'picklist', 255, { picklistValues: values, restricted: true }),
       customField('Interests__c', 'multipicklist', 4099),
@@ -577,7 +579,19 @@ describe('fields', () => {
     const { fields, summary } = await connector.check()
     const told = new Map(fields.map((field) => [field.name, field]))
     expect(summary).toBe('Salesforce org with 0 contacts and 0 leads')
-    expect(told.get('Heat__c')).toMatchObject({ type: 'picklist: hot (HOT), cold (COLD)', writable: true })
+    expect(told.get('Heat__c')).toMatchObject({
+      type: 'picklist',
+      writable: true,
+      options: [
+        { value: 'hot', label: 'HOT' },
+        { value: 'cold', label: 'COLD' },
+      ],
+    })
+    // Not restricted, of leads only; and of both.
+    expect(told.get('Industry')?.options).toContainEqual({ value: 'Banking', label: 'Banking' })
+    expect(told.get('LeadSource')?.options).toHaveLength(5)
+    expect(told.get('Interests__c')).toMatchObject({ type: 'multipicklist, several separated by ;' })
+    expect(told.get('Title')?.options).toBeUndefined()
     expect(told.get('Birthdate')).toMatchObject({ label: 'Birthdate (contacts only)', type: 'date' })
     expect(told.get('Company')).toMatchObject({ writable: true, length_max: 255 })
     expect(told.get('MailingStreet')?.label).not.toContain('only')

@@ -5,6 +5,7 @@ import { carddav, connectCardDav } from '../../connectors/carddav/index.ts'
 import type { App } from '../../connectors/app.ts'
 import { memory } from '../../connectors/memory/index.ts'
 import { apps as registry } from '../../connectors/registry.ts'
+import { connectSalesforce, salesforce } from '../../connectors/salesforce/index.ts'
 import type { Failure } from '../../engine/core/failure.ts'
 import type { Change, Intent, LogEntry } from '../../engine/core/ports/store.ts'
 import { approvePlan, brakeHolds, releaseBrakes, type BrakeHold } from '../../workers/approve.ts'
@@ -16,7 +17,7 @@ import { sorted, type Contact } from './contacts.ts'
 import { PASSWORD, written, type Place } from './places.ts'
 import { freshDatabase, type FreshDatabase } from './postgres.ts'
 
-/** The apps of a household, the CardDAV client as patient as ever, but quicker to try again; and the memory app. */
+/** The apps of a household, as patient as ever, but some quicker to try again; and the memory app. */
 const APPS: ReadonlyMap<string, App> = new Map<string, App>([
   ...registry,
   [memory.name, memory as unknown as App],
@@ -26,6 +27,14 @@ const APPS: ReadonlyMap<string, App> = new Map<string, App>([
       ...(carddav as unknown as App),
       connect: (options, context) =>
         connectCardDav(options as Parameters<typeof connectCardDav>[0], context, { retryPause_ms: 5 }),
+    },
+  ],
+  [
+    salesforce.name,
+    {
+      ...(salesforce as unknown as App),
+      connect: (options, context) =>
+        connectSalesforce(options as Parameters<typeof connectSalesforce>[0], context, { streamPause_ms: 10 }),
     },
   ],
 ])
