@@ -173,7 +173,12 @@ export async function showGone(screen: Screen, store: Store, links: readonly Lin
   )
   for (const link of links) {
     screen.say(screen.strong(names.get(link.personId ?? '') ?? link.recordId))
-    screen.say(`  deleted in ${link.connection}; the other places keep theirs (deletes: unlink, the default)`)
+    const into = /^merged into (.+)$/.exec(link.reason ?? '')?.[1]
+    screen.say(
+      into === undefined
+        ? `  deleted in ${link.connection}; the other places keep theirs (deletes: unlink, the default)`
+        : `  merged in ${link.connection}, into ${into}`,
+    )
   }
 }
 
