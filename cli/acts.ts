@@ -1,10 +1,11 @@
 import type { Act } from '../engine/core/act.ts'
+import type { BrakeHold } from '../workers/approve.ts'
 import { actDocument } from '../workers/documents/act.ts'
 import type { Household } from '../workers/household.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
 import { since, wholeNumber } from './numbers.ts'
-import { clock } from './output.ts'
+import { clock, count } from './output.ts'
 import { withHousehold } from './session.ts'
 import { plain } from './words.ts'
 
@@ -19,7 +20,7 @@ export const registerActs: Register = (program, run) => {
     .command('acts')
     .description('What operators did, newest first: when, who, what and why. Each can be undone by its id.')
     .option('--since <time>', 'only what was done since then: 2h, 7d, 2026-11-22', since)
-    .option('--kind <kind>', 'only acts of one kind: undo, merge, link, consent')
+    .option('--kind <kind>', 'only acts of one kind: approve, release, undo, merge, link, consent')
     .option('--limit <number>', 'how many at most', wholeNumber, 50)
     .addHelpText(
       'after',
@@ -52,7 +53,19 @@ async function acts({ output }: Context, { store }: Household, options: ActsOpti
 }
 
 function line({ id, at_ms, by, kind, why, about }: Act, dim: (text: string) => string): string {
-  const asked = typeof about['asked'] === 'string' ? ` ${about['asked']}` : ''
+  const what = plain(whatOf(about))
   const because = why === '' ? '' : `  "${plain(why)}"`
-  return `${clock(at_ms)}  ${id}  ${plain(by)}: ${kind}${plain(asked) === '' ? '' : ` ${plain(asked)}`}${dim(because)}`
+  return `${clock(at_ms)}  ${id}  ${plain(by)}: ${kind}${what === '' ? '' : ` ${what}`}${dim(because)}`
+}
+
+/** What it was about, where the kind of act does not say it all. */
+function whatOf({ asked, writes, held }: Act['about']): string {
+  if (typeof asked === 'string') return asked
+  if (typeof writes === 'number') return count(writes, 'write')
+  if (!Array.isArray(held)) return ''
+  const parts = held.map((one) => {
+    const { connection, what, count: number } = one as { connection: string; what: BrakeHold['what']; count: number }
+    return `${connection}: ${count(number, what === 'deletions' ? 'deletion' : what)}`
+  })
+  return parts.join(', ')
 }

@@ -5,24 +5,34 @@ import {
   planStanding,
   prepareApproval,
   releaseBrakes,
+  waitingForApproval,
+  type Approver,
   type BrakeHold,
 } from '../workers/approve.ts'
 import type { Household } from '../workers/household.ts'
-import type { Leader } from '../workers/lead.ts'
+import { staysAtWork, type Leader } from '../workers/lead.ts'
 import { Meter } from '../workers/meter.ts'
 import type { Context, Register } from './context.ts'
 import { EXIT_CODES } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
+import { operatorOf } from './operator.ts'
 import { count } from './output.ts'
-import { reportRun, waitingForApproval } from './run-report.ts'
+import { reportRun } from './run-report.ts'
 import { atWork, leading, withHousehold } from './session.ts'
 import { runHousehold } from './run.ts'
 import { Tally } from './tally.ts'
 
 interface ApproveOptions {
+  readonly brakes?: boolean
+  readonly why?: string
+  readonly by?: string
+}
+
+interface Wish {
   /** One connection, whose brakes are to be let go. */
   readonly connection: string | undefined
   readonly brakes: boolean
+  readonly approver: Approver
 }
 
 export const registerApprove: Register = (program, run) => {
@@ -31,6 +41,8 @@ export const registerApprove: Register = (program, run) => {
     .argument('[connection]', 'let go what the brakes of this connection hold')
     .description('Sends what the plan shows and holds for approval; with --brakes, what the brakes hold.')
     .option('--brakes', 'let go what the brakes hold, in all connections')
+    .option('--why <text>', 'why, for the record')
+    .option('--by <name>', 'who does it; otherwise the name you are logged in with')
     .addHelpText(
       'after',
       `
@@ -38,16 +50,18 @@ Examples:
   kith approve            send what waits for approval
   kith approve --brakes   send what a brake stopped, and believe the deletions it did not
   kith approve crm        the same, for one connection
+  kith approve --why "looked through with Grace"
 ${EXIT_CODES}`,
     )
-    .action((connection: string | undefined, options: { brakes?: boolean }, command) =>
-      run(command, (context) =>
-        approve(context, { connection, brakes: options.brakes === true || connection !== undefined }),
-      ),
+    .action((connection: string | undefined, { brakes, by, why }: ApproveOptions, command) =>
+      run(command, (context) => {
+        const approver = { by: operatorOf(by, context.env), why: why ?? '' }
+        return approve(context, { connection, brakes: brakes === true || connection !== undefined, approver })
+      }),
     )
 }
 
-async function approve(context: Context, options: ApproveOptions): Promise<number> {
+async function approve(context: Context, options: Wish): Promise<number> {
   const tally = new Tally()
   const meter = new Meter()
   const { output } = context
@@ -55,17 +69,17 @@ async function approve(context: Context, options: ApproveOptions): Promise<numbe
     mustKnow(household, options.connection)
     await prepareApproval(household)
     const release = options.brakes
-      ? () => letBrakesGo(context, household, options.connection)
-      : () => letPlanGo(context, household)
+      ? () => letBrakesGo(context, household, options)
+      : () => letPlanGo(context, household, options)
     const lead = async (): Promise<number> => {
       const released = await release()
       tally.planned += released
-      await runHousehold(context, household, tally, false)
+      await runHousehold(context, household, tally)
       if (context.signal.aborted) return EXIT.interrupted
       return reportRun(household, tally, meter, output, { released })
     }
     const follow = async (leader: Leader | null): Promise<number> => {
-      if (leader?.command !== 'start') throw atWork(leader)
+      if (!leader || !staysAtWork(leader)) throw atWork(leader)
       const released = await release()
       if (output.json) await output.print({ released, connections: {}, conflicts: [], held: false })
       await output.say('The daemon sends them: see kith status.')
@@ -82,8 +96,8 @@ function mustKnow({ config }: Household, connection: string | undefined): void {
   throw new OperatorError(`there is no connection named ${connection}`, `The config has: ${names.join(', ')}.`)
 }
 
-async function letPlanGo({ output }: Context, household: Household): Promise<number> {
-  const standing = await planStanding(household)
+async function letPlanGo({ output }: Context, household: Household, { approver }: Wish): Promise<number> {
+  const { standing } = await planStanding(household)
   if (standing !== 'present') {
     throw new OperatorError(
       standing === 'none' ? 'nothing has been planned yet' : 'the config has changed since the plan was made',
@@ -92,10 +106,10 @@ async function letPlanGo({ output }: Context, household: Household): Promise<num
   }
   if ((await waitingForApproval(household)) === 0) {
     await output.say('Nothing waits for approval.')
-    if (!(await isApproved(household))) await approvePlan(household)
+    if (!(await isApproved(household))) await approvePlan(household, approver)
     return 0
   }
-  const released = await approvePlan(household)
+  const released = await approvePlan(household, approver)
   await wake(household)
   await output.say(`${count(released, 'write')} released.`)
   const newer = await waitingForApproval(household)
@@ -103,7 +117,7 @@ async function letPlanGo({ output }: Context, household: Household): Promise<num
   return released
 }
 
-async function letBrakesGo({ output }: Context, household: Household, connection?: string): Promise<number> {
+async function letBrakesGo({ output }: Context, household: Household, { connection, approver }: Wish): Promise<number> {
   const holds = await brakeHolds(household, connection)
   if (holds.length === 0) {
     await output.say('No brake holds anything.')
@@ -114,7 +128,7 @@ async function letBrakesGo({ output }: Context, household: Household, connection
   if (household.connected.length === 0) await household.connect()
   const queues = await household.openQueues()
   try {
-    const released = await releaseBrakes(household.runtime(queues), holds)
+    const released = await releaseBrakes(household.runtime(queues), holds, approver)
     await output.say(`${count(released, 'record')} released.`)
     return released
   } finally {

@@ -1,8 +1,18 @@
 import { stringify } from 'csv-stringify/sync'
 import { InvalidArgumentError } from 'commander'
 import { CLEANED, NoSuchRuleError, performMending, previewMending, type Mending } from '../workers/audit-fix.ts'
-import { audit, type Audit, type AuditFinding, type AuditSample } from '../workers/audit.ts'
+import { ActRefusedError } from '../workers/acts.ts'
+import {
+  audit,
+  MONTH_MS,
+  SAMPLES,
+  STALE_MONTHS,
+  type Audit,
+  type AuditFinding,
+  type AuditSample,
+} from '../workers/audit.ts'
 import { catalogueOf } from '../workers/connect.ts'
+import { auditDocument, repairPreviewDocument } from '../workers/documents/audit.ts'
 import type { Household } from '../workers/household.ts'
 import { confirm } from './ask.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
@@ -27,13 +37,10 @@ interface AuditCommandOptions {
   readonly all?: boolean
 }
 
-const STALE_MONTHS = 24
-const SAMPLES = 3
 /** Whole records read of each app, for the fields that no mapping reads. */
 const READ = 200
 /** Values that a preview of repairs shows, unless all are asked for. */
 const SHOWN_MAX = 20
-const MONTH_MS = (365.25 / 12) * 86_400_000
 
 export const registerAudit: Register = (program, run) => {
   program
@@ -122,7 +129,7 @@ async function look({ output, signal }: Context, household: Household, options: 
     },
     signal,
   )
-  if (output.json) await output.print(found)
+  if (output.json) await output.print(auditDocument(found))
   else if (csv) await printCsv(output, found)
   else await printText(output, found, staleMonths)
   return signal.aborted ? EXIT.interrupted : EXIT.done
@@ -195,7 +202,7 @@ async function repair(
     }
     const preview = await previewMending(household, runtime, rule, tell)
     const { people, values, writes } = preview
-    const told = { people, values, writes, samples: listed }
+    const told = repairPreviewDocument(preview, listed)
     if (values === 0) {
       if (output.json) await output.print({ ...told, act: null })
       await output.say('Nothing to repair.')
@@ -212,7 +219,7 @@ async function repair(
       await output.say(answer === null ? 'Nothing was done. Do it with: --yes' : 'Nothing was done.')
       return EXIT.held
     }
-    const wish = { by: operatorOf(options.by, env), why: options.why ?? 'kith audit --fix' }
+    const wish = { by: operatorOf(options.by, env), why: options.why ?? 'kith audit --fix', seen: preview.seen }
     const done = await performMending(household, runtime, rule, wish, signal)
     if (output.json) await output.print({ ...told, ...done })
     await output.say(`${count(done.people, 'person', 'people')} repaired; act ${done.act}.`)
@@ -223,6 +230,7 @@ async function repair(
     }
     return done.held > 0 ? EXIT.held : EXIT.done
   } catch (error) {
+    if (error instanceof ActRefusedError) throw new OperatorError(`nothing was done: ${error.message}`, 'Look again.')
     if (!(error instanceof NoSuchRuleError)) throw error
     throw new OperatorError(error.message, `There are: ${error.known.join(', ') || 'none'}.`)
   } finally {

@@ -1,8 +1,10 @@
+import type { z } from 'zod'
 import type { FateDifference, ValueDifference, WriteDifference } from '../engine/core/backtest.ts'
-import { fieldOf, isElement } from '../engine/core/catalogue.ts'
+import { isElement } from '../engine/core/catalogue.ts'
 import { nameOf } from '../engine/core/person.ts'
 import { backtest, type BacktestGround, type BacktestPart } from '../workers/backtest.ts'
 import { catalogueOf } from '../workers/connect.ts'
+import { backtestDocument, type BacktestDocument } from '../workers/documents/backtest.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
 import { wholeNumber } from './numbers.ts'
@@ -162,33 +164,18 @@ class Report {
     return limits
   }
 
-  json(from_ms: number): object {
-    const { logFrom_ms, unknown, unread, config } = this.#ground
-    const flat = <Item extends { personId: string; cell: string | null }>(
-      groups: ReadonlyMap<string, Group<Item>>,
-    ): object[] =>
-      [...groups.values()].flatMap(({ samples }) =>
-        samples.map(({ personId, cell, ...rest }) => ({
-          person: personId,
-          field: cell === null ? null : fieldOf(cell),
-          ...rest,
-        })),
-      )
-    return {
-      config: config.file,
-      since: new Date(from_ms).toISOString(),
+  json(from_ms: number): z.infer<typeof BacktestDocument> {
+    const flat = <Item>(groups: ReadonlyMap<string, Group<Item>>): (Item & { readonly name: string })[] =>
+      [...groups.values()].flatMap(({ samples }) => samples)
+    return backtestDocument(this.#ground, {
+      from_ms,
       changes: this.#changes,
       people: this.#people.size,
+      unjudged: this.#unjudged,
       values: flat(this.#values),
       writes: flat(this.#writes),
-      outcomes: flat(this.#fates),
-      unknown: {
-        log_since: logFrom_ms === null ? null : new Date(logFrom_ms).toISOString(),
-        not_replayed: this.#unjudged,
-        connections: unknown,
-        unread_fields: unread,
-      },
-    }
+      fates: flat(this.#fates),
+    })
   }
 }
 

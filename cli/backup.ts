@@ -2,6 +2,7 @@ import { join, relative } from 'node:path'
 import type { SectionCounts } from '../engine/core/ports/backup.ts'
 import { backUp, backupName, FileThereError } from '../workers/backup.ts'
 import { BackupError } from '../workers/backup-file.ts'
+import { backupDocument, faultyDocument, verifiedDocument } from '../workers/documents/backup.ts'
 import type { Household } from '../workers/household.ts'
 import { verifyBackup } from '../workers/restore.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
@@ -57,8 +58,8 @@ async function write(context: Context, named: string | undefined, force: boolean
     try {
       const done = await backUp(household, file, { signal, onProgress: bar.show, overwrite: force })
       bar.end()
-      const { at_ms, bytes, counts } = done
-      if (output.json) await output.print({ ...done, at: new Date(at_ms).toISOString(), at_ms: undefined })
+      const { bytes, counts } = done
+      if (output.json) await output.print(backupDocument(done, done.file))
       await output.say(`${file}: ${contents(counts)}, ${size(bytes)}`)
       await output.say(`See that it restores with: kith backup verify ${file}`)
       return EXIT.done
@@ -78,17 +79,17 @@ function folderOf({ config }: Household): string {
 async function verify({ output, env, signal }: Context, file: string): Promise<number> {
   const bar = new RowsBar('read')
   try {
-    const { header, rows } = await verifyBackup(file, env['DATABASE_URL'], { signal, onProgress: bar.show })
+    const verified = await verifyBackup(file, env['DATABASE_URL'], { signal, onProgress: bar.show })
     bar.end()
-    const { at_ms, counts } = header
-    if (output.json) await output.print({ file, restores: true, at: new Date(at_ms).toISOString(), rows, counts })
+    const { at_ms, counts } = verified.header
+    if (output.json) await output.print(verifiedDocument(file, verified))
     await output.say(`${output.green('It restores.')} ${file}: ${contents(counts)}, as of ${clock(at_ms)}`)
     return EXIT.done
   } catch (error) {
     bar.end()
     if (signal.aborted) return EXIT.interrupted
     if (output.json && error instanceof BackupError) {
-      await output.print({ file, restores: false, fault: error.fault, reason: error.message })
+      await output.print(faultyDocument(file, error.fault, error.message))
     }
     throw inWords(error, file)
   }

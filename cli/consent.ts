@@ -2,6 +2,7 @@ import { CONSENT_STATES, type Consent, type ConsentEvent, type ConsentState } fr
 import { ActRefusedError } from '../workers/acts.ts'
 import { actOnConsent, consentKeyFor, consentStory, type ConsentStory } from '../workers/consent-acts.ts'
 import { catalogueOf } from '../workers/connect.ts'
+import { consentDocument } from '../workers/documents/consent.ts'
 import type { Household } from '../workers/household.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
@@ -61,7 +62,7 @@ async function consent(
     throw new OperatorError('--why and --opted-in go with --set', 'Say what holds, such as --set unsubscribed.')
   }
   const story = await consentStory(household.store, key)
-  if (output.json) await output.print(asJson(story))
+  if (output.json) await output.print(consentDocument(story))
   else await tell(context, story)
   return EXIT.done
 }
@@ -137,27 +138,4 @@ function eventLine(event: ConsentEvent): string {
 
 function whoSaid({ stamp }: Pick<Consent, 'stamp'>): string {
   return stamp.by.replace(/^operator:/, 'operator ')
-}
-
-function asJson({ key, entry, holders }: ConsentStory) {
-  const time = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
-  return {
-    address: key.slice(key.indexOf(':') + 1),
-    channel: key.slice(0, key.indexOf(':')),
-    state: entry?.state ?? null,
-    by: entry?.stamp.by ?? null,
-    since: time(entry?.stamp.at ?? null),
-    optedIn: time(entry?.optIn_ms ?? null),
-    events: (entry?.events ?? []).map(({ state, stamp, recordId, optIn_ms, kind, heard_ms, note }) => ({
-      at: time(stamp.at),
-      by: stamp.by,
-      state,
-      outcome: kind,
-      record: recordId,
-      optedIn: time(optIn_ms),
-      heard: time(heard_ms),
-      note: note ?? null,
-    })),
-    holders: holders.map(({ connection, recordId, personId }) => ({ connection, record: recordId, person: personId })),
-  }
 }

@@ -1,5 +1,6 @@
 import { accountFields, type AccountField } from '../workers/account-fields.ts'
 import { checkHousehold } from '../workers/check.ts'
+import { fieldsDocument } from '../workers/documents/fields.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
 import { count, table } from './output.ts'
@@ -37,7 +38,7 @@ async function fields(context: Context, name: string): Promise<number> {
   }
   const lines = accountFields(item.report.fields, item.rules)
   if (output.json) {
-    await output.print({ connection: name, app: item.config.app, fields: lines })
+    await output.print(fieldsDocument(name, item.config.app, lines))
     return EXIT.done
   }
   const rows = lines.map((line) => [

@@ -1,43 +1,20 @@
-import { fieldOf, isElement } from '../engine/core/catalogue.ts'
-import { nameOf, valuesOf, type Person } from '../engine/core/person.ts'
+import type { Person } from '../engine/core/person.ts'
 import type { Store } from '../engine/core/ports/store.ts'
+import { peopleMeant } from '../workers/find-person.ts'
 import { OperatorError } from './errors.ts'
 import { personName } from './words.ts'
-
-/** How many people are looked at, and named where the query fits several. */
-const FOUND_MAX = 10
 
 /**
  * The one person that an address, a number, a name or an id means; one who was merged into another is that other.
  * @throws OperatorError where it means nobody, or several people
  */
 export async function findPerson(store: Store, query: string): Promise<Person> {
-  const found = await store.searchPeople(query, FOUND_MAX)
-  const exact = found.filter((person) => isExactly(person, query))
-  const [only, ...others] = exact.length > 0 ? exact : found
+  const [only, ...others] = await peopleMeant(store, query)
   if (!only)
     throw new OperatorError(`nobody here is called "${query}"`, 'Look for a part of a name with: kith people <text>')
   if (others.length > 0) {
     const names = [only, ...others].map((person) => `  ${person.id}  ${personName(person, person.id)}`)
     throw new OperatorError(`"${query}" may be several people`, `Say which, by id:\n${names.join('\n')}`)
   }
-  if (only.state !== 'merged' || only.mergedInto === undefined) return only
-  return (await store.loadPeople([only.mergedInto])).people[0] ?? only
-}
-
-function isExactly(person: Person, query: string): boolean {
-  const wanted = normal(query)
-  const values = valuesOf(person)
-  if (person.id === query || normal(nameOf(values, '')) === wanted) return true
-  return Object.entries(values).some(([cell, value]) => {
-    const field = fieldOf(cell)
-    if (field !== 'emails' && field !== 'phones') return false
-    return (
-      normal(cell.slice(field.length + 1)) === wanted || (isElement(value) && normal(String(value.value)) === wanted)
-    )
-  })
-}
-
-function normal(text: string): string {
-  return text.normalize('NFC').replace(/\s+/g, ' ').trim().toLowerCase()
+  return only
 }

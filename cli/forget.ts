@@ -1,8 +1,10 @@
 import { text as askText, isCancel } from '@clack/prompts'
-import type { Certificate, Erasure } from '../engine/core/erasure.ts'
+import type { Erasure } from '../engine/core/erasure.ts'
 import { ActRefusedError } from '../workers/acts.ts'
 import { backupsWith } from '../workers/forget-backups.ts'
-import { erasureSteps, type ErasureStep } from '../workers/erasures.ts'
+import { certificateDocument, erasureDocument, forgetPreviewDocument } from '../workers/documents/erasure.ts'
+import { erasureNews, waiveConnection } from '../workers/erasure-news.ts'
+import type { ErasureStep } from '../workers/erasures.ts'
 import {
   erasureById,
   excludedBy,
@@ -10,7 +12,6 @@ import {
   forgetAgain,
   lift,
   previewForget,
-  waive,
   type DoomedRecord,
   type ForgetPreview,
   type ForgetWish,
@@ -114,12 +115,13 @@ async function erase(context: Context, household: Household, query: string, opti
     if (!output.json) await show(output, preview, backups)
     const answer = options.yes === true ? true : await confirmName(context, preview.person.name)
     if (answer !== true) {
-      if (output.json) await output.print({ ...preview, backups, erasure: null })
+      if (output.json) await output.print({ ...forgetPreviewDocument(preview, backups), erasure: null })
       await output.say(answer === null ? 'Nothing was done. Do it with: --why "..." --yes' : 'Nothing was done.')
       return EXIT.held
     }
-    const erasure = await forget(runtime, preview.person.id, wishOf(context, options))
-    if (output.json) await output.print({ ...preview, backups, erasure: erasure.id })
+    const wish = { seen: preview.seen, ...wishOf(context, options) }
+    const erasure = await forget(runtime, preview.person.id, wish)
+    if (output.json) await output.print({ ...forgetPreviewDocument(preview, backups), erasure: erasure.id })
     await begun(output, erasure)
     return EXIT.done
   })
@@ -182,26 +184,8 @@ async function list(context: Context, household: Household): Promise<number> {
   const { output } = context
   await household.connect(undefined, context.signal)
   return withRuntime(household, async (runtime) => {
-    const all = await Promise.all(
-      (await household.store.erasures({ limit: 1000 })).map(async (erasure) => ({
-        erasure,
-        steps: erasure.state === 'open' ? await erasureSteps(runtime, erasure) : [],
-        back: await excludedBy(household.store, erasure.id),
-      })),
-    )
-    if (output.json) {
-      await output.print({
-        erasures: all.map(({ erasure, steps, back }) => ({
-          id: erasure.id,
-          state: erasure.state,
-          opened: new Date(erasure.opened_ms).toISOString(),
-          by: erasure.by,
-          why: erasure.why,
-          records: steps,
-          addedAgain: back.map(({ connection, recordId }) => ({ connection, record: recordId })),
-        })),
-      })
-    }
+    const all = await erasureNews(runtime, { limit: 1000 })
+    if (output.json) await output.print({ erasures: all.map(erasureDocument) })
     if (all.length === 0) await output.say('Nobody was ever forgotten.')
     for (const { erasure, steps, back } of all) await tell(output, erasure, steps, back.length)
     return all.some(({ erasure }) => erasure.state === 'open') ? EXIT.parked : EXIT.done
@@ -232,7 +216,7 @@ async function certificate({ output }: Context, { store, certificates }: Househo
     await output.say('The erasure is open: not every app has answered. See kith forget --list')
     return EXIT.parked
   }
-  await output.print(erasure.certificate satisfies Certificate)
+  await output.print(certificateDocument(erasure.certificate))
   if (!output.json) await output.complain(`Kept in ${certificatePath(certificates, id)} where it was finished.`)
   return EXIT.done
 }
@@ -247,7 +231,7 @@ async function waiveOne(context: Context, household: Household, id: string, opti
   }
   const wish = wishOf(context, options)
   return working(context, household, async (runtime) => {
-    await waive(runtime, await erasureById(household.store, id), connection, wish)
+    await waiveConnection(runtime, await erasureById(household.store, id), connection, wish)
     await context.output.say(`Erasure ${id} does not wait for ${connection} any more; the certificate will say so.`)
     return EXIT.done
   })
@@ -279,7 +263,7 @@ async function again(context: Context, household: Household, id: string, options
   }
   const wish = wishOf(context, options)
   return working(context, household, async (runtime) => {
-    await begun(output, await forgetAgain(runtime, erasure, wish))
+    await begun(output, await forgetAgain(runtime, erasure, { seen: back.length, ...wish }))
     return EXIT.done
   })
 }

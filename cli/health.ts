@@ -1,5 +1,6 @@
 import { HEALTH_STATES, type HealthState } from '../engine/core/health.ts'
 import { countHealth, healthLines, type HealthLine } from '../workers/health.ts'
+import { healthCountsDocument, healthDocument } from '../workers/documents/health.ts'
 import type { Household } from '../workers/household.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
@@ -68,7 +69,7 @@ async function health(
   const lines = healthLines(household, { ...only, ...(connection === undefined ? {} : { connection }) })
   if (output.json) {
     await output.raw(`{\n  "connection": ${JSON.stringify(connection ?? null)},\n  "records": `)
-    await printArray(output, lines)
+    await printArray(output, documentsOf(lines))
     await output.raw('\n}\n')
     return EXIT.done
   }
@@ -79,8 +80,7 @@ async function health(
 async function overview(output: Output, household: Household): Promise<number> {
   const counts = await countHealth(household)
   if (output.json) {
-    const connections = counts.map(({ connection, states, causes }) => [connection, { states, causes }])
-    await output.print({ connections: Object.fromEntries(connections) })
+    await output.print(healthCountsDocument(counts))
     return EXIT.done
   }
   const rows = counts.map(({ connection, states }) => [
@@ -104,7 +104,7 @@ async function onePerson(
   const lines: HealthLine[] = []
   for await (const line of healthLines(household, { ...only, people: [person.id] })) lines.push(line)
   if (output.json) {
-    await output.print({ person: person.id, records: lines })
+    await output.print({ person: person.id, records: lines.map(healthDocument) })
     return EXIT.done
   }
   if (lines.length === 0) await output.say('No record, and no place for one.')
@@ -117,6 +117,10 @@ async function onePerson(
   ])
   if (rows.length > 0) await output.say(table(['in', 'record', 'state', 'why', 'next'], rows))
   return EXIT.done
+}
+
+async function* documentsOf(lines: AsyncIterable<HealthLine>): AsyncIterable<object> {
+  for await (const line of lines) yield healthDocument(line)
 }
 
 /** One cause of one connection, and the first of its records. */

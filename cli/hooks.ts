@@ -1,10 +1,10 @@
+import { hookDocument } from '../workers/documents/hooks.ts'
 import type { HookState } from '../workers/subscriptions.ts'
-import { hookStates } from '../workers/subscriptions.ts'
+import { hookStates, syncHooks } from '../workers/subscriptions.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
+import { operatorOf } from './operator.ts'
 import { failureSentence, withHousehold } from './session.ts'
-
-type Act = 'list' | 'sync'
 
 export const registerHooks: Register = (program, run) => {
   const hooks = program
@@ -21,32 +21,36 @@ Examples:
   kith hooks list --json | jq '.hooks[].byHand'
 ${EXIT_CODES}`,
     )
-  const act = (name: Act, description: string): void => {
-    hooks
-      .command(name)
-      .description(description)
-      .action((_options: object, command) => run(command, (context) => show(context, name)))
-  }
-  act('list', 'Shows what each app announces, and what a human must set up. Changes nothing.')
-  act(
-    'sync',
-    'Registers and repairs subscriptions where the app can be told, and lists what a human must do elsewhere.',
-  )
+  hooks
+    .command('list')
+    .description('Shows what each app announces, and what a human must set up. Changes nothing.')
+    .action((_options: object, command) => run(command, (context) => show(context, null)))
+  hooks
+    .command('sync')
+    .description(
+      'Registers and repairs subscriptions where the app can be told, and lists what a human must do elsewhere.',
+    )
+    .option('--why <text>', 'why, for the record')
+    .option('--by <name>', 'who does it; otherwise the name you are logged in with')
+    .action(({ by, why }: { by?: string; why?: string }, command) =>
+      run(command, (context) => show(context, { by: operatorOf(by, context.env), why: why ?? '' })),
+    )
 }
 
-async function show(context: Context, act: Act): Promise<number> {
-  const { env, output, signal } = context
+/** @param wish to register and repair; null: to look */
+async function show(context: Context, wish: { by: string; why: string } | null): Promise<number> {
+  const { output, signal } = context
   const states = await withHousehold(context, async (household) => {
-    if (act === 'sync' && (household.config.server?.publicUrl ?? null) === null) {
+    if (wish !== null && (household.config.server?.publicUrl ?? null) === null) {
       throw new OperatorError(
         'kith.yaml does not say how the apps reach Kith',
         'Add server: { publicUrl: https://kith.example.org }, the address that your reverse proxy hands on to Kith.',
       )
     }
     await household.connect(undefined, signal)
-    return hookStates(household, act, env['KITH_DATA'] ?? `${household.config.baseDir}/.kith`, signal)
+    return wish === null ? hookStates(household, 'list', household.dataDir, signal) : syncHooks(household, wish, signal)
   })
-  if (output.json) await output.print({ hooks: states })
+  if (output.json) await output.print({ hooks: states.map(hookDocument) })
   else for (const state of states) await print(context, state)
   return states.some(({ failure }) => failure !== null) ? EXIT.wrong : EXIT.done
 }

@@ -1,14 +1,15 @@
-import { fieldOf } from '../engine/core/catalogue.ts'
 import type { LogEntry } from '../engine/core/ports/store.ts'
 import { catalogueOf } from '../workers/connect.ts'
+import { logDocument } from '../workers/documents/log.ts'
 import type { Household } from '../workers/household.ts'
+import { listLog } from '../workers/log-list.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
 import { findPerson } from './find-person.ts'
 import { since, wholeNumber } from './numbers.ts'
 import { clock } from './output.ts'
 import { withHousehold } from './session.ts'
-import { personName, showValue, titles } from './words.ts'
+import { showValue, titles } from './words.ts'
 
 const LIMIT = 50
 
@@ -46,53 +47,30 @@ async function log({ output }: Context, household: Household, options: LogOption
   if (connection !== undefined && !config.connections.some(({ name }) => name === connection)) {
     throw new OperatorError(`there is no connection named ${connection}`, 'See: kith status')
   }
-  const entries = await store.log({
-    ...(options.person === undefined ? {} : { personId: (await findPerson(store, options.person)).id }),
-    ...(connection === undefined ? {} : { connection }),
-    ...(since_ms === undefined ? {} : { since_ms }),
+  const found = await listLog(
+    store,
+    {
+      ...(options.person === undefined ? {} : { personId: (await findPerson(store, options.person)).id }),
+      ...(connection === undefined ? {} : { connection }),
+      ...(since_ms === undefined ? {} : { since_ms }),
+    },
     limit,
-  })
-  const ids = [...new Set(entries.map((entry) => entry.personId))]
-  const people = new Map(
-    (ids.length > 0 ? await store.loadPeople(ids) : { people: [] }).people.map((person) => [person.id, person]),
   )
-  const nameOf = (id: string): string => personName(people.get(id), id)
   if (output.json) {
-    await output.print({ entries: entries.map((entry) => ({ ...entryJson(entry), name: nameOf(entry.personId) })) })
+    await output.print(logDocument(found))
     return EXIT.done
   }
+  const { entries } = found
   if (entries.length === 0) await output.say('Nothing to tell: no change has been heard that fits.')
   const title = titles(catalogueOf(config).fields)
-  for (const entry of entries) {
+  for (const { entry, name } of entries) {
     const values = `${showValue(entry.before)} → ${showValue(entry.after)}`
     const source =
       entry.act === null ? (entry.pass === null ? '' : `  ${entry.stamp.by}:${entry.pass}`) : `  act ${entry.act}`
     const became = output.dim(`${outcome(entry)}${source}`)
-    await output.say(
-      `${clock(entry.heard_ms)}  ${entry.stamp.by}  ${nameOf(entry.personId)}: ${title(entry.cell)}  ${values}  ${became}`,
-    )
+    await output.say(`${clock(entry.heard_ms)}  ${entry.stamp.by}  ${name}: ${title(entry.cell)}  ${values}  ${became}`)
   }
   return EXIT.done
-}
-
-/** An entry for scripts. */
-export function entryJson(entry: LogEntry): object {
-  const { id, personId, cell, before, after, stamp, recordId, kind, rule, heard_ms, act, pass } = entry
-  return {
-    id,
-    person: personId,
-    field: fieldOf(cell),
-    before,
-    after,
-    connection: stamp.by,
-    record: recordId,
-    at: new Date(stamp.at).toISOString(),
-    heard: new Date(heard_ms).toISOString(),
-    kind,
-    rule,
-    act,
-    run: pass === null ? null : `${stamp.by}:${pass}`,
-  }
 }
 
 /** What became of a change, in words. */

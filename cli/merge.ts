@@ -1,10 +1,12 @@
-import { fieldOf, type Catalogue, type CellKey } from '../engine/core/catalogue.ts'
+import type { Catalogue, CellKey } from '../engine/core/catalogue.ts'
 import type { Json } from '../engine/core/json.ts'
 import type { Person } from '../engine/core/person.ts'
 import { ActRefusedError } from '../workers/acts.ts'
 import { catalogueOf } from '../workers/connect.ts'
+import { mergeDocument } from '../workers/documents/merge.ts'
 import type { Household } from '../workers/household.ts'
 import { mergeTwo, previewMerge, type MergePreview, type MergeWish } from '../workers/merge.ts'
+import { KeepError, keptCells, type KeepChoice } from '../workers/merge-keep.ts'
 import { confirm } from './ask.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
@@ -65,7 +67,7 @@ async function merge(
   if (winner.id === loser.id)
     throw new OperatorError('these are one person already', 'Name two people: kith people <text>')
   const catalogue = catalogueOf(config)
-  const wish: MergeWish = { winner: winner.id, loser: loser.id, keep: keepOf(catalogue, winner, loser, options.keep) }
+  const wish: MergeWish = { winner: winner.id, loser: loser.id, keep: keepOf(catalogue, [winner, loser], options.keep) }
   // What follows in the apps is planned by the rules of every connection.
   await household.connect(undefined, context.signal)
   const queues = await household.openQueues()
@@ -75,12 +77,12 @@ async function merge(
     if (!output.json) await print(output, preview, titles(catalogue.fields))
     const answer = options.yes === true ? true : await confirm(context, 'Make them one?')
     if (answer !== true) {
-      if (output.json) await output.print({ ...previewJson(preview), merged: false })
+      if (output.json) await output.print({ ...mergeDocument(preview), merged: false })
       await output.say(answer === null ? 'Nothing was done. Do it with: --yes' : 'Nothing was done.')
       return EXIT.held
     }
     const act = await mergeTwo(runtime, wish, { by: operatorOf(options.by, env), why: options.why ?? '' })
-    if (output.json) await output.print({ ...previewJson(preview), merged: true, act: act.id })
+    if (output.json) await output.print({ ...mergeDocument(preview), merged: true, act: act.id })
     await output.say(`${plain(preview.loser.name)} is ${plain(preview.winner.name)} (${winner.id}) now; act ${act.id}.`)
     const waiting = preview.records.filter(({ what }) => what === 'merge' || what === 'delete')
     if (waiting.length > 0) {
@@ -100,31 +102,27 @@ async function merge(
 /** `title=first`, `title=second`, `title=Chair`. */
 function keepOf(
   catalogue: Catalogue,
-  winner: Person,
-  loser: Person,
+  people: readonly [Person, Person],
   said: readonly string[],
 ): { [cell: CellKey]: Json } {
-  const keep: { [cell: CellKey]: Json } = {}
-  for (const text of said) {
+  const choices = said.map((text) => {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? []
-    if (!catalogue.has(name)) {
-      const names = [...catalogue.fields].filter(({ set }) => !set).map((field) => field.name)
-      throw new OperatorError(`--keep ${text}: there is no field named ${name}`, `The fields are: ${names.join(', ')}.`)
-    }
-    const field = catalogue.field(name)
-    if (field.set) throw new OperatorError(`${name} holds several values`, 'Those of both people are put together.')
-    const own = value === 'first' ? winner : value === 'second' ? loser : null
-    if (own) keep[name] = own.cells[name]?.value ?? null
-    else if (field.type === 'number') keep[name] = numberOf(name, value)
-    else keep[name] = value === '' ? null : field.type === 'boolean' ? value === 'true' : value
+    return [name, choiceOf(value, catalogue.has(name) ? catalogue.field(name).type : 'text')] as const
+  })
+  try {
+    return keptCells(catalogue, people, Object.fromEntries(choices))
+  } catch (error) {
+    if (!(error instanceof KeepError)) throw error
+    throw new OperatorError(`--keep: ${error.message}`, error.advice)
   }
-  return keep
 }
 
-function numberOf(name: string, value: string): number | null {
-  if (value === '') return null
-  if (Number.isFinite(Number(value))) return Number(value)
-  throw new OperatorError(`--keep ${name}=${value}: ${name} is a number`, 'Write it as 12 or 3.5.')
+function choiceOf(value: string, type: string): KeepChoice {
+  if (value === 'first' || value === 'second') return { of: value }
+  if (value === '') return { value: null }
+  if (type === 'number' && Number.isFinite(Number(value))) return { value: Number(value) }
+  if (type === 'boolean' && (value === 'true' || value === 'false')) return { value: value === 'true' }
+  return { value }
 }
 
 const WHY: { readonly [why in MergePreview['cells'][number]['why']]: string } = {
@@ -165,28 +163,4 @@ async function print(output: Output, preview: MergePreview, title: (cell: string
     )
   }
   await output.say()
-}
-
-function previewJson({ winner, loser, cells, records, writes, toldApart }: MergePreview): object {
-  return {
-    winner,
-    loser,
-    fields: cells.map(({ cell, winner: ours, loser: theirs, stands, why }) => ({
-      field: fieldOf(cell),
-      first: ours?.value ?? null,
-      second: theirs?.value ?? null,
-      stands,
-      why,
-    })),
-    records: records.map(({ recordId, ...rest }) => ({ ...rest, record: recordId })),
-    writes: writes.map(({ connection, op, recordId, into, held, cells: planned }) => ({
-      connection,
-      op,
-      record: recordId,
-      ...(into === undefined ? {} : { into }),
-      held: held ?? null,
-      fields: Object.keys(planned).map(fieldOf),
-    })),
-    toldApart,
-  }
 }

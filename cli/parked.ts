@@ -1,10 +1,14 @@
 import { adviceFor } from '../engine/core/failure.ts'
+import { parkedDocument } from '../workers/documents/parked.ts'
 import type { Household } from '../workers/household.ts'
 import { currentLeader } from '../workers/lead.ts'
+import { parkedOf, type ParkedLine } from '../workers/listing.ts'
+import { newId } from '../workers/new-id.ts'
+import { actOnParked, type ParkedFilter, type ParkedWish } from '../workers/parked.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
 import { findPerson } from './find-person.ts'
-import { parkedOf } from './listing.ts'
+import { operatorOf } from './operator.ts'
 import { count, printArray } from './output.ts'
 import { sentence, withHousehold } from './session.ts'
 import { plain } from './words.ts'
@@ -12,6 +16,8 @@ import { plain } from './words.ts'
 interface ParkedOptions {
   readonly connection?: string
   readonly person?: string
+  readonly why?: string
+  readonly by?: string
 }
 
 const ACTIONS = ['list', 'retry', 'drop'] as const
@@ -24,6 +30,8 @@ export const registerParked: Register = (program, run) => {
     .description('Writes that an app refused and records that cannot be read, each with its cause and what to do.')
     .option('--connection <name>', 'only those of one connection')
     .option('--person <email|name|id>', 'only those of one person')
+    .option('--why <text>', 'with retry and drop: why, for the record')
+    .option('--by <name>', 'with retry and drop: who decides; otherwise the name you are logged in with')
     .addHelpText(
       'after',
       `
@@ -34,7 +42,7 @@ A record that cannot be read is read again by itself as soon as it changes in it
 Examples:
   kith parked
   kith parked retry --connection phone
-  kith parked drop --person ada@example.org
+  kith parked drop --person ada@example.org --why "typed wrongly there"
 ${EXIT_CODES}`,
     )
     .action((action: string, options: ParkedOptions, command) =>
@@ -55,10 +63,13 @@ async function parked(context: Context, household: Household, word: string, opti
     ...(connection === undefined ? {} : { connection }),
     ...(options.person === undefined ? {} : { personId: (await findPerson(store, options.person)).id }),
   }
-  if (action !== 'list') return change(context, household, action, filter)
+  if (action !== 'list') {
+    const wish = { by: operatorOf(options.by, context.env), why: options.why ?? `kith parked ${action}` }
+    return change(context, household, action, filter, wish)
+  }
   if (output.json) {
     await output.raw('{\n  "parked": ')
-    await printArray(output, parkedOf(store, filter))
+    await printArray(output, documentsOf(parkedOf(store, filter)))
     await output.raw('\n}\n')
     return EXIT.done
   }
@@ -73,14 +84,18 @@ async function parked(context: Context, household: Household, word: string, opti
   return EXIT.done
 }
 
+async function* documentsOf(lines: AsyncIterable<ParkedLine>): AsyncIterable<object> {
+  for await (const line of lines) yield parkedDocument(line)
+}
+
 async function change(
   { output }: Context,
   household: Household,
   action: Exclude<Action, 'list'>,
-  filter: { connection?: string; personId?: string },
+  filter: ParkedFilter,
+  wish: ParkedWish,
 ): Promise<number> {
-  const { store } = household
-  const number = action === 'retry' ? await store.retryParked(filter) : await store.dropParked(filter)
+  const number = await actOnParked({ store: household.store, now: Date.now, newId }, action, filter, wish)
   if (output.json) await output.print({ [action === 'retry' ? 'retried' : 'dropped']: number })
   await output.say(`${count(number, 'write')} ${action === 'retry' ? 'to be tried again' : 'given up'}.`)
   if (action === 'retry' && number > 0) {

@@ -1,6 +1,8 @@
 import { elementsOf } from '../engine/core/catalogue.ts'
-import { valuesOf, type Person } from '../engine/core/person.ts'
+import { valuesOf } from '../engine/core/person.ts'
+import { peopleDocument } from '../workers/documents/people.ts'
 import type { Household } from '../workers/household.ts'
+import { listPeople } from '../workers/people-list.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
 import { wholeNumber } from './numbers.ts'
@@ -31,38 +33,22 @@ ${EXIT_CODES}`,
 }
 
 async function people({ output }: Context, { store }: Household, query: string, limit: number): Promise<number> {
-  // One more than is shown tells whether there are more.
-  const found = await store.searchPeople(query, limit + 1)
-  const shown = found.slice(0, limit)
-  const hood = shown.length > 0 ? await store.loadPeople(shown.map((person) => person.id)) : { links: [] }
-  const links = Map.groupBy(
-    hood.links.filter((link) => link.state === 'linked'),
-    (link) => link.personId,
-  )
-  const connections = (person: Person): string[] => (links.get(person.id) ?? []).map((link) => link.connection).sort()
+  const found = await listPeople(store, query, limit)
   if (output.json) {
-    const rows = shown.map((person) => ({
-      id: person.id,
-      name: personName(person, person.id),
-      state: person.state,
-      emails: elementsOf('emails', valuesOf(person)).map((element) => element.value),
-      phones: elementsOf('phones', valuesOf(person)).map((element) => element.value),
-      connections: connections(person),
-    }))
-    await output.print({ people: rows, more: found.length > limit })
+    await output.print(peopleDocument(found))
     return EXIT.done
   }
-  if (shown.length === 0) {
+  if (found.people.length === 0) {
     await output.say(query === '' ? 'There is nobody yet: kith plan reads the connections.' : `Nobody fits "${query}".`)
     return EXIT.done
   }
-  const rows = shown.map((person) => {
+  const rows = found.people.map(({ person, connections }) => {
     const [email] = elementsOf('emails', valuesOf(person))
     const [phone] = elementsOf('phones', valuesOf(person))
     const first = [email, phone].map((element) => (element ? showValue(element.value) : ''))
-    return [person.id, personName(person, person.id), ...first, connections(person).join(', ')]
+    return [person.id, personName(person, person.id), ...first, connections.join(', ')]
   })
   await output.say(table(['id', 'name', 'e-mail', 'phone', 'in'], rows))
-  if (found.length > limit) await output.say(output.dim(`… and more: say more of the name, or --limit ${limit * 10}`))
+  if (found.more) await output.say(output.dim(`… and more: say more of the name, or --limit ${limit * 10}`))
   return EXIT.done
 }

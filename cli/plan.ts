@@ -1,17 +1,22 @@
 import { catalogueOf } from '../workers/connect.ts'
-import { brakeHolds, prepareApproval } from '../workers/approve.ts'
+import { brakeHolds, prepareApproval, waitingForApproval } from '../workers/approve.ts'
 import { Daemon } from '../workers/daemon.ts'
+import {
+  ambiguousDocument,
+  conflictDocument,
+  operationDocument,
+  planSummaryDocument,
+} from '../workers/documents/plan.ts'
 import { dryRun } from '../workers/dry-run.ts'
 import { summarisePlan } from '../workers/plan-summary.ts'
 import type { Household } from '../workers/household.ts'
 import { Meter } from '../workers/meter.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT } from './errors.ts'
-import { ambiguousOf, conflictsOf, operationsOf } from './listing.ts'
+import { ambiguousOf, conflictsOf, operationsOf } from '../workers/listing.ts'
 import { printArray } from './output.ts'
 import { PlanText } from './plan-text.ts'
 import { Progress } from './progress.ts'
-import { waitingForApproval } from './run-report.ts'
 import { failing, failureSentence, leading, processOf, withHousehold } from './session.ts'
 import { Tally } from './tally.ts'
 
@@ -67,12 +72,17 @@ async function show({ output }: Context, household: Household, all: boolean): Pr
   const held = waiting > 0 || brakes.length > 0
   const failed = failing(config, await store.connections())
   if (output.json) {
-    await output.raw(`{\n  "summary": ${JSON.stringify(await summarisePlan(household))},\n  "operations": `)
-    await printArray(output, lines(household))
+    await output.raw(
+      `{\n  "summary": ${JSON.stringify(planSummaryDocument(await summarisePlan(household)))},\n  "operations": `,
+    )
+    await printArray(
+      output,
+      each(operationsOf(store), ({ line }) => operationDocument(line)),
+    )
     await output.raw(',\n  "ambiguous": ')
-    await printArray(output, ambiguousOf(store))
+    await printArray(output, each(ambiguousOf(store), ambiguousDocument))
     await output.raw(',\n  "conflicts": ')
-    await printArray(output, conflictsOf(store))
+    await printArray(output, each(conflictsOf(store), conflictDocument))
     await output.raw(`,\n  "held": ${held}\n}\n`)
   } else {
     const text = new PlanText(output, catalogueOf(config).fields, all)
@@ -88,6 +98,6 @@ async function show({ output }: Context, household: Household, all: boolean): Pr
   return failed.length > 0 ? EXIT.wrong : held ? EXIT.held : EXIT.done
 }
 
-async function* lines({ store }: Household): AsyncIterable<unknown> {
-  for await (const { line } of operationsOf(store)) yield line
+async function* each<Line>(lines: AsyncIterable<Line>, made: (line: Line) => unknown): AsyncIterable<unknown> {
+  for await (const line of lines) yield made(line)
 }

@@ -1,12 +1,15 @@
+import type { z } from 'zod'
 import { NotEmptyError } from '../engine/core/ports/backup.ts'
-import type { Intent } from '../engine/core/ports/store.ts'
 import type { CellBack, LeftWhole } from '../engine/core/restore-act.ts'
 import { ActRefusedError } from '../workers/acts.ts'
+import { CertificateError } from '../workers/certificates.ts'
 import { catalogueOf } from '../workers/connect.ts'
 import { Daemon } from '../workers/daemon.ts'
+import { broughtBackDocument, type BroughtBackDocument, type RestoreDocument } from '../workers/documents/restore.ts'
 import { dryRun } from '../workers/dry-run.ts'
 import type { Household } from '../workers/household.ts'
-import { previewRestoreTo, restoreTo, type Preview, type RestoreToWish } from '../workers/restore-to.ts'
+import type { Preview } from '../workers/bring-back.ts'
+import { previewRestoreTo, restoreTo, type RestoreToWish } from '../workers/restore-to.ts'
 import { OtherAppsError, restoreAll } from '../workers/restore.ts'
 import { confirm } from './ask.ts'
 import { contents, inWords } from './backup.ts'
@@ -76,14 +79,26 @@ async function whole(context: Context, file: string, options: RestoreOptions): P
   return withHousehold(context, (household) =>
     leading(household, 'restore', async () => {
       try {
-        const { header, approved, unnamed } = await restoreAll(household, file, { signal, onProgress: bar.show })
+        const restored = await restoreAll(household, file, { signal, onProgress: bar.show })
+        const { header, approved, unnamed, erasedAgain } = restored
         bar.end()
         const { at_ms, counts } = header
         if (output.json)
-          await output.print({ restored: true, at: new Date(at_ms).toISOString(), counts, approved, unnamed })
+          await output.print({
+            restored: true,
+            at: new Date(at_ms).toISOString(),
+            counts,
+            approved,
+            unnamed,
+            erasedAgain,
+          })
         await output.say(`${output.green('Restored')} as of ${clock(at_ms)}: ${contents(counts)}`)
         for (const name of unnamed) {
           await output.say(`${name} is not in the config: what is known of it waits until it is.`)
+        }
+        if (erasedAgain > 0) {
+          const who = count(erasedAgain, 'person was', 'people were')
+          await output.say(`${who} erased since the backup was made, and will be once more: kith forget --list`)
         }
         await output.say('Passwords and sign-ins are in no backup: kith check says which connections want one.')
         await output.say(
@@ -109,6 +124,12 @@ function whyNot(error: unknown, file: string): unknown {
       `there are data already: ${count(person, 'person', 'people')}, ${count(link, 'record')}. Nothing was changed`,
       'Restore into an empty Kith: stop Kith, move the data folder (.kith) away, or name an empty one with KITH_DATA or ' +
         'DATABASE_URL.\nTo bring the records of one app back instead: kith restore <file> --to <connection>',
+    )
+  }
+  if (error instanceof CertificateError) {
+    return new OperatorError(
+      `${error.message}. Nothing was changed`,
+      'Somebody who was erased would come back with the backup. Bring the whole file back, or move it away.',
     )
   }
   if (error instanceof OtherAppsError) {
@@ -210,11 +231,12 @@ class RestoreText {
   readonly #output: Output
   readonly #title: (cell: string) => string
   readonly #shown_max: number
-  readonly #lines: object[] = []
+  readonly #lines: z.infer<typeof BroughtBackDocument>[] = []
   readonly #writes = new Map<string, number>()
   #records = 0
   #values = 0
   #left = 0
+  #erased = 0
   #again = 0
 
   constructor(output: Output, { config }: Household, all: boolean) {
@@ -233,9 +255,11 @@ class RestoreText {
     return `${count(this.#values, 'value')}${again}`
   }
 
-  async add({ name: person, part, writes }: Preview): Promise<void> {
-    const { back, left, again, reason } = part
+  async add(preview: Preview): Promise<void> {
+    const { name: person, part, writes } = preview
+    const { back, left, erased, again, reason } = part
     this.#values += back.length
+    this.#erased += erased
     this.#left += left.length + (reason === undefined ? 0 : 1)
     this.#again += again.length
     for (const { connection, op } of writes) {
@@ -243,7 +267,7 @@ class RestoreText {
       this.#writes.set(key, (this.#writes.get(key) ?? 0) + 1)
     }
     const output = this.#output
-    if (output.json) this.#lines.push(asJson(person.id, personName(person, person.id), part, writes))
+    if (output.json) this.#lines.push(broughtBackDocument(preview))
     else if (++this.#records <= this.#shown_max) {
       const note = reason === undefined ? '' : `  ${output.yellow(WHOLE[reason])}`
       await output.say(`${output.bold(personName(person, person.id))}${output.dim(`  ${part.recordId}`)}${note}`)
@@ -266,6 +290,8 @@ class RestoreText {
     else await output.say(`${this.what} would come back.`)
     if (this.#left > 0)
       await output.say(`${count(this.#left, 'thing')} changed elsewhere since would be left (--over-edits)`)
+    if (this.#erased > 0)
+      await output.say(`${count(this.#erased, 'value')} would not come back: of somebody who was erased`)
     for (const [what, number] of this.#writes) await output.say(`  ${what} ${number.toLocaleString('en-GB')}`)
   }
 
@@ -273,25 +299,14 @@ class RestoreText {
   async end(act: string | null, code: number): Promise<number> {
     if (this.#output.json) {
       const sums = { values: this.#values, created: this.#again, left: this.#left }
-      await this.#output.print({ act, ...sums, writes: Object.fromEntries(this.#writes), people: this.#lines })
+      const document: z.infer<typeof RestoreDocument> = {
+        act,
+        ...sums,
+        writes: Object.fromEntries(this.#writes),
+        people: this.#lines,
+      }
+      await this.#output.print(document)
     }
     return code
-  }
-}
-
-function asJson(person: string, name: string, part: Preview['part'], writes: readonly Intent[]): object {
-  const change = ({ cell, now, was, by }: CellBack): object => {
-    return { cell, now, was, by: by?.by ?? null, since: by === null ? null : new Date(by.at).toISOString() }
-  }
-  const { recordId, back, left, again, reason } = part
-  return {
-    person,
-    name,
-    record: recordId,
-    back: back.map(change),
-    left: left.map(change),
-    again,
-    ...(reason === undefined ? {} : { reason }),
-    writes: writes.map(({ connection, op }) => ({ connection, op })),
   }
 }

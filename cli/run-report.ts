@@ -1,8 +1,7 @@
 import type { Household } from '../workers/household.ts'
-import { DUPLICATE } from '../engine/core/people.ts'
-import { brakeHolds, isBrake } from '../workers/approve.ts'
+import { brakeHolds, waitingForApproval } from '../workers/approve.ts'
 import type { Meter } from '../workers/meter.ts'
-import { conflictsOf, type ConflictLine } from './listing.ts'
+import { conflictsOf, type ConflictLine } from '../workers/listing.ts'
 import { EXIT, type ExitCode } from './errors.ts'
 import { count, table, type Output } from './output.ts'
 import { failing, failureSentence } from './session.ts'
@@ -71,13 +70,4 @@ function runTable(rows: readonly (readonly [string, Tallied])[]): string {
 
 function conflictLine({ name, field, connection, ours, theirs }: ConflictLine): string {
   return `conflict: ${name}, ${field}: ${showValue(ours)}, but ${connection} says ${showValue(theirs)}`
-}
-
-/** How many writes wait for `kith approve`. */
-export async function waitingForApproval({ store }: Household): Promise<number> {
-  const counts = await store.counts()
-  if ([...counts.values()].every((item) => item.held === 0)) return 0
-  let waiting = 0
-  for await (const { held } of store.intents({ state: 'held' })) if (!isBrake(held) && held !== DUPLICATE) waiting++
-  return waiting
 }

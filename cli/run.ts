@@ -1,4 +1,4 @@
-import { approvePlan, markPlanned } from '../workers/approve.ts'
+import { approvePlan, markPlanned, type Approver } from '../workers/approve.ts'
 import { Daemon } from '../workers/daemon.ts'
 import type { Household } from '../workers/household.ts'
 import { runToQuiet } from '../workers/quiet.ts'
@@ -6,12 +6,12 @@ import type { Context } from './context.ts'
 import { Progress } from './progress.ts'
 import type { Tally } from './tally.ts'
 
-/** Connects, reads and sends until nothing more happens; with `approve`, what was planned and held is sent, too. */
+/** Connects, reads and sends until nothing more happens; with an approval, what was planned and held is sent, too. */
 export async function runHousehold(
   context: Context,
   household: Household,
   tally: Tally,
-  approve: boolean,
+  approval?: { readonly approver: Approver | null },
 ): Promise<void> {
   const { signal } = context
   if (household.connected.length === 0) await household.connect(undefined, signal)
@@ -21,8 +21,8 @@ export async function runHousehold(
     const options = { delivered: true, signal, onProgress: progress.show }
     await runToQuiet(daemon, options)
     if (!signal.aborted) await markPlanned(household)
-    if (!approve || signal.aborted) return
-    tally.planned += await approvePlan(household)
+    if (!approval || signal.aborted) return
+    tally.planned += await approvePlan(household, approval.approver)
     await runToQuiet(daemon, { ...options, reads: false })
   } finally {
     progress.end()

@@ -1,14 +1,14 @@
-import { fieldOf, PERSON_RECORD, PERSON_STATE } from '../engine/core/catalogue.ts'
-import { nameOf, type Rule } from '../engine/core/person.ts'
+import { PERSON_RECORD, PERSON_STATE } from '../engine/core/catalogue.ts'
 import type { Intent } from '../engine/core/ports/store.ts'
 import type { Left, Undone } from '../engine/core/undo.ts'
 import { ActRefusedError } from '../workers/acts.ts'
 import { catalogueOf } from '../workers/connect.ts'
+import { undoLines, type UndoLines } from '../workers/documents/undo.ts'
 import type { Household } from '../workers/household.ts'
+import { newId } from '../workers/new-id.ts'
 import type { Runtime } from '../workers/runtime.ts'
 import {
   abandonUndo,
-  lastRun,
   performUndo,
   prepareUndo,
   previewUndo,
@@ -17,6 +17,7 @@ import {
   type UndoFilter,
   type UndoPart,
 } from '../workers/undo.ts'
+import { askedOf, undoFilterOf, UndoAskError, UNDO_RULES } from '../workers/undo-ask.ts'
 import { confirm } from './ask.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
@@ -25,7 +26,7 @@ import { since } from './numbers.ts'
 import { operatorOf } from './operator.ts'
 import { clock, count, type Output } from './output.ts'
 import { withHousehold } from './session.ts'
-import { plain, showValue, titles } from './words.ts'
+import { nameFromCells, plain, showValue, titles } from './words.ts'
 
 interface UndoOptions {
   readonly act?: string
@@ -43,19 +44,6 @@ interface UndoOptions {
   readonly abandon?: boolean
 }
 
-const RULES: readonly Rule[] = [
-  'first',
-  'edit',
-  'latest',
-  'prefer',
-  'owner',
-  'fill',
-  'same',
-  'act',
-  'consent',
-  'standard',
-]
-
 /** People that a preview shows one by one, unless all are asked for. */
 const SHOWN_MAX = 20
 
@@ -67,7 +55,7 @@ export const registerUndo: Register = (program, run) => {
     )
     .option('--act <id>', 'what an operator did: see kith acts')
     .option('--run <connection:pass>', 'what one reading of a connection brought, see kith log; or: last')
-    .option('--rule <rule>', `what stands by one rule: ${RULES.join(', ')}`)
+    .option('--rule <rule>', `what stands by one rule: ${UNDO_RULES.join(', ')}`)
     .option('--person <email|name|id>', 'only one person; alone: back to what was first heard of them')
     .option('--connection <name>', 'only what came from one connection')
     .option('--since <time>', 'only what was heard since then: 2h, 7d, 2026-11-22')
@@ -97,8 +85,8 @@ ${EXIT_CODES}`,
 
 async function undo(context: Context, options: UndoOptions): Promise<number> {
   return withHousehold(context, async (household) => {
-    if (options.abandon === true) return abandon(context, household)
-    const asked = askedOf(options)
+    if (options.abandon === true) return abandon(context, household, options)
+    const asked = mustAsk(options)
     const stopped = await undoUnderWay(household.store)
     // A time like 2h means the same as when it was begun.
     const filter = stopped?.asked === asked ? stopped.filter : await filterOf(household, options)
@@ -119,9 +107,9 @@ async function undo(context: Context, options: UndoOptions): Promise<number> {
   })
 }
 
-async function abandon({ output }: Context, { store }: Household): Promise<number> {
-  const stopped = await undoUnderWay(store)
-  if (stopped) await abandonUndo(store)
+async function abandon({ output, env }: Context, { store }: Household, options: UndoOptions): Promise<number> {
+  const wish = { by: operatorOf(options.by, env), why: options.why ?? '' }
+  const stopped = await abandonUndo({ store, now: Date.now, newId }, wish)
   await output.say(
     stopped
       ? `Left as it is: ${stopped.asked}. What it took back: kith undo --act ${stopped.id}`
@@ -131,60 +119,37 @@ async function abandon({ output }: Context, { store }: Household): Promise<numbe
   return EXIT.done
 }
 
-/** The same command in the same words, however its options are ordered. */
-function askedOf(options: UndoOptions): string {
-  const words = (['act', 'run', 'rule', 'person', 'connection', 'since', 'until', 'field'] as const).flatMap((name) => {
-    const value = options[name]
-    return value === undefined ? [] : [`--${name} ${value}`]
-  })
-  if (words.length === 0) {
-    throw new OperatorError(
-      'say what to undo',
-      'Name an act, a run, a person, a connection or a time: kith undo --help',
-    )
-  }
-  return words.join(' ')
+function mustAsk(options: UndoOptions): string {
+  const asked = askedOf(options)
+  if (asked !== '') return asked
+  throw new OperatorError('say what to undo', 'Name an act, a run, a person, a connection or a time: kith undo --help')
 }
 
 async function filterOf(household: Household, options: UndoOptions): Promise<UndoFilter> {
-  const { store, config } = household
-  const { act, rule, connection, field } = options
-  if (connection !== undefined) mustKnow(household, connection)
-  if (act !== undefined && (await store.acts({ id: act, limit: 1 })).length === 0) {
-    throw new OperatorError(`there is no act ${act}`, 'See: kith acts')
-  }
-  const known = RULES.find((name) => name === rule)
-  if (rule !== undefined && known === undefined) {
-    throw new OperatorError(`there is no rule ${rule}`, `The rules are ${RULES.join(', ')}.`)
-  }
-  const names = [...catalogueOf(config).fields].map(({ name }) => name)
-  if (
-    field !== undefined &&
-    !names.some((name) => name === field || name.startsWith(`${field}.`)) &&
-    !isConsent(field)
-  ) {
-    throw new OperatorError(`there is no field named ${field}`, `The fields are: ${names.join(', ')}.`)
-  }
-  return {
-    ...(act === undefined ? {} : { act }),
-    ...(options.run === undefined ? {} : { run: await runOf(household, options.run, connection) }),
-    ...(known === undefined ? {} : { rule: known }),
-    ...(options.person === undefined ? {} : { personId: (await findPerson(store, options.person)).id }),
-    ...(connection === undefined ? {} : { connection }),
-    ...(options.since === undefined ? {} : { since_ms: timeOf('--since', options.since) }),
-    ...(options.until === undefined ? {} : { until_ms: timeOf('--until', options.until) }),
-    ...(field === undefined ? {} : { field }),
+  const { act, run, rule, person, connection, since: from, until, field } = options
+  try {
+    return await undoFilterOf(household, {
+      ...(act === undefined ? {} : { act }),
+      ...(run === undefined ? {} : { run }),
+      ...(rule === undefined ? {} : { rule }),
+      ...(person === undefined ? {} : { personId: (await findPerson(household.store, person)).id }),
+      ...(connection === undefined ? {} : { connection }),
+      ...(from === undefined ? {} : { since_ms: timeOf('--since', from) }),
+      ...(until === undefined ? {} : { until_ms: timeOf('--until', until) }),
+      ...(field === undefined ? {} : { field }),
+    })
+  } catch (error) {
+    if (!(error instanceof UndoAskError)) throw error
+    throw new OperatorError(error.message, ADVICE[error.about](error.known.join(', ')))
   }
 }
 
-function isConsent(field: string): boolean {
-  return field === 'consent' || field.startsWith('consent.')
-}
-
-function mustKnow({ config }: Household, connection: string): void {
-  const names = config.connections.map(({ name }) => name)
-  if (names.includes(connection)) return
-  throw new OperatorError(`there is no connection named ${connection}`, `The config has: ${names.join(', ')}.`)
+const ADVICE: { readonly [about in UndoAskError['about']]: (known: string) => string } = {
+  act: () => 'See: kith acts',
+  run: () => 'Write it as kith log does, such as crm:12; or: last',
+  rule: (known) => `The rules are ${known}.`,
+  connection: (known) => `The config has: ${known}.`,
+  field: (known) => `The fields are: ${known}.`,
 }
 
 function timeOf(option: string, text: string): number {
@@ -196,22 +161,6 @@ function timeOf(option: string, text: string): number {
       'See: kith undo --help',
     )
   }
-}
-
-async function runOf(
-  household: Household,
-  text: string,
-  connection: string | undefined,
-): Promise<{ connection: string; pass: number }> {
-  if (text === 'last') {
-    const run = await lastRun(household.store, connection)
-    if (run) return run
-    throw new OperatorError('the log knows of no run that changed anything', 'See: kith log')
-  }
-  const [, name = '', pass = ''] = /^(.+):(\d+)$/.exec(text) ?? []
-  if (name === '') throw new OperatorError(`"${text}" is no run`, 'Write it as kith log does, such as crm:12; or: last')
-  mustKnow(household, name)
-  return { connection: name, pass: Number(pass) }
 }
 
 async function previewAndDo(
@@ -271,7 +220,7 @@ class UndoText {
   readonly #title: (cell: string) => string
   readonly #shown_max: number
   readonly #writes = new Map<string, Map<Intent['op'], { sent: number; held: number }>>()
-  readonly #lines: { undone: object[]; left: object[]; writes: object[] } = { undone: [], left: [], writes: [] }
+  readonly #lines: UndoLines = { undone: [], left: [], writes: [] }
   #left: string[] = []
   #leftCount = 0
   #people = 0
@@ -283,15 +232,19 @@ class UndoText {
     this.#shown_max = all ? Infinity : SHOWN_MAX
   }
 
-  async part({ undone, left, writes, names }: UndoPart): Promise<void> {
-    const nameFor = (id: string): string => plain(nameOf(names.get(id) ?? {}, id))
+  async part(part: UndoPart): Promise<void> {
+    const { undone, left, writes, names } = part
+    const nameFor = (id: string): string => nameFromCells(names.get(id) ?? {}, id)
+    if (this.#output.json) {
+      const lines = undoLines(part)
+      this.#lines.undone.push(...lines.undone)
+      this.#lines.left.push(...lines.left)
+      this.#lines.writes.push(...lines.writes)
+    }
     for (const [personId, changes] of Map.groupBy(undone, (one) => one.personId)) {
       this.#people++
       this.undone += changes.length
-      if (this.#output.json) {
-        for (const one of changes)
-          this.#lines.undone.push({ person: personId, name: nameFor(personId), ...changeJson(one) })
-      } else if (this.#people <= this.#shown_max) {
+      if (!this.#output.json && this.#people <= this.#shown_max) {
         await this.#output.say(this.#output.bold(nameFor(personId)) + this.#output.dim(`  ${personId}`))
         for (const one of changes) await this.#output.say(`    ${this.#change(one)}`)
         for (const intent of writes.filter((write) => write.personId === personId)) {
@@ -304,9 +257,7 @@ class UndoText {
     }
     for (const one of left) {
       this.#leftCount++
-      if (this.#output.json)
-        this.#lines.left.push({ person: one.personId, name: nameFor(one.personId), ...leftJson(one) })
-      else if (this.#left.length < this.#shown_max) {
+      if (!this.#output.json && this.#left.length < this.#shown_max) {
         this.#left.push(`${nameFor(one.personId)}, ${this.#title(one.cell)}: ${showValue(one.value)}  ${because(one)}`)
       }
     }
@@ -314,18 +265,11 @@ class UndoText {
   }
 
   #count(intent: Intent): void {
-    const { connection, op, personId, recordId, held } = intent
+    const { connection, op } = intent
     const ops = this.#writes.get(connection) ?? new Map<Intent['op'], { sent: number; held: number }>()
     const sums = ops.get(op) ?? { sent: 0, held: 0 }
     sums[isHeld(intent) ? 'held' : 'sent']++
     this.#writes.set(connection, ops.set(op, sums))
-    if (!this.#output.json) return
-    const fields = Object.entries(intent.cells).map(([cell, { before, after }]) => ({
-      field: fieldOf(cell),
-      before,
-      after,
-    }))
-    this.#lines.writes.push({ connection, op, person: personId, record: recordId, fields, held: held ?? null })
   }
 
   #change({ cell, before, after }: Undone): string {
@@ -413,13 +357,4 @@ function because({ reason, by, note }: Left): string {
     case 'manual':
       return `(${note ?? 'by hand'})`
   }
-}
-
-function changeJson({ cell, before, after }: Undone): object {
-  return { field: fieldOf(cell), before, after }
-}
-
-function leftJson({ cell, value, reason, by, note }: Left): object {
-  const said = by === undefined ? {} : { by: by.by, at: new Date(by.at).toISOString() }
-  return { field: fieldOf(cell), value, reason, ...said, ...(note === undefined ? {} : { note }) }
 }

@@ -1,21 +1,15 @@
-import { fieldOf, type CellKey } from '../engine/core/catalogue.ts'
-import type { Cell, Person } from '../engine/core/person.ts'
-import type { Intent, Link, LogEntry, Store } from '../engine/core/ports/store.ts'
-import { faultOf } from '../engine/core/standard.ts'
-import { catalogueOf, standardOf } from '../workers/connect.ts'
-import { healthLines, type HealthLine } from '../workers/health.ts'
+import type { Intent, LogEntry } from '../engine/core/ports/store.ts'
+import { catalogueOf } from '../workers/connect.ts'
+import { storyDocument } from '../workers/documents/story.ts'
 import type { Household } from '../workers/household.ts'
+import { storyFields, storyOf, type Story } from '../workers/story.ts'
 import { EXIT_CODES, type Context, type Register } from './context.ts'
 import { EXIT, OperatorError } from './errors.ts'
 import { findPerson } from './find-person.ts'
-import { entryJson, outcome } from './log.ts'
+import { outcome } from './log.ts'
 import { clock, type Output } from './output.ts'
 import { sentence, withHousehold } from './session.ts'
 import { personName, plain, reason, showValue, titles } from './words.ts'
-
-/** How far back losers and writes are told. */
-const LOG_MAX = 500
-const DELIVERIES_MAX = 50
 
 export const registerWhy: Register = (program, run) => {
   program
@@ -38,134 +32,20 @@ ${EXIT_CODES}`,
     )
 }
 
-/** All that is known about one person, or about one field of theirs. */
-interface Story {
-  readonly person: Person
-  readonly cells: readonly (readonly [CellKey, Cell])[]
-  /** Newest first; without what simply stands. */
-  readonly losers: readonly LogEntry[]
-  readonly links: readonly Link[]
-  /** How each record stands, and each place without one. */
-  readonly health: readonly HealthLine[]
-  /** What the standard of today asks of what was said, for an entry that it repaired or held. */
-  readonly asked: (entry: LogEntry) => readonly string[]
-  readonly open: readonly Intent[]
-  readonly sent: Awaited<ReturnType<Store['deliveries']>>
-}
-
 async function why(
   { output }: Context,
   household: Household,
   query: string,
   field: string | undefined,
 ): Promise<number> {
-  const catalogue = catalogueOf(household.config)
-  const fields = [...catalogue.fields].map(({ name }) => name)
-  if (field !== undefined && !fields.includes(field) && field !== 'name') {
-    throw new OperatorError(`there is no field named ${field}`, `The fields are: ${fields.join(', ')}.`)
+  const fields = storyFields(household.config)
+  if (field !== undefined && !fields.has(field)) {
+    throw new OperatorError(`there is no field named ${field}`, `The fields are: ${fields.known.join(', ')}.`)
   }
-  const found = await findPerson(household.store, query)
-  const health = await healthOfOne(household, found.id)
-  const story = { ...(await tell(household.store, found, field, fields)), health, asked: askedBy(household) }
-  if (output.json) await output.print(storyJson(story))
-  else await printStory(output, story, titles(catalogue.fields))
+  const story = await storyOf(household, await findPerson(household.store, query), field)
+  if (output.json) await output.print(storyDocument(story))
+  else await printStory(output, story, titles(catalogueOf(household.config).fields))
   return EXIT.done
-}
-
-/** @param order the catalogue's fields, in the order in which people read them */
-async function tell(
-  store: Store,
-  found: Person,
-  field: string | undefined,
-  order: readonly string[],
-): Promise<Omit<Story, 'health' | 'asked'>> {
-  const concerns = (cell: CellKey): boolean => {
-    const name = fieldOf(cell)
-    return field === undefined || name === field || (field === 'name' && name.startsWith('name.'))
-  }
-  const hood = await store.loadPeople([found.id])
-  const person = hood.people.find(({ id }) => id === found.id) ?? found
-  const log = await store.log({ personId: found.id, limit: LOG_MAX })
-  const sent = await store.deliveries(found.id, DELIVERIES_MAX)
-  const touches = (intent: Intent): boolean =>
-    field === undefined || intent.op === 'delete' || intent.op === 'merge' || Object.keys(intent.cells).some(concerns)
-  return {
-    person,
-    cells: Object.entries(person.cells)
-      .filter(([cell, { value }]) => value !== null && concerns(cell))
-      .sort(([a], [b]) => order.indexOf(fieldOf(a)) - order.indexOf(fieldOf(b)) || (a < b ? -1 : 1)),
-    losers: log.filter((entry) => entry.kind !== 'applied' && concerns(entry.cell)),
-    links: hood.links.filter((link) => link.personId === found.id),
-    open: hood.intents.filter((intent) => intent.personId === found.id && touches(intent)),
-    sent: sent.filter(touches),
-  }
-}
-
-function askedBy({ config }: Household): Story['asked'] {
-  const { standard } = standardOf(config)
-  return ({ kind, rule, stamp, before, after, cell }) => {
-    if (!standard || rule !== 'standard') return []
-    const said = kind === 'repaired' ? before : after
-    return standard
-      .door(stamp.by)
-      .unmet(cell, said)
-      .map((one) => `${one.id}: it ${faultOf(one)}`)
-  }
-}
-
-async function healthOfOne(household: Household, person: string): Promise<HealthLine[]> {
-  const lines: HealthLine[] = []
-  for await (const line of healthLines(household, { people: [person] })) lines.push(line)
-  return lines
-}
-
-function storyJson({ person, cells, losers, links, health, open, sent, asked }: Story): object {
-  const told = (entry: LogEntry): object => {
-    const reasons = asked(entry)
-    return reasons.length > 0 ? { ...entryJson(entry), standard: reasons } : entryJson(entry)
-  }
-  return {
-    id: person.id,
-    name: personName(person, person.id),
-    state: person.state,
-    fields: cells.map(([cell, { value, stamp, rule }]) => ({
-      field: fieldOf(cell),
-      value,
-      connection: stamp.by,
-      at: new Date(stamp.at).toISOString(),
-      rule,
-      lost: losers.filter((entry) => entry.cell === cell).map(told),
-    })),
-    // What lost in fields that are blank now belongs to no value.
-    lost: losers.filter((entry) => !cells.some(([cell]) => cell === entry.cell)).map(told),
-    records: links.map(({ connection, recordId, state, failure, reason: because, rewrites }) => ({
-      connection,
-      record: recordId,
-      state,
-      ...(failure ? { failure: failure.message } : {}),
-      ...(because === undefined ? {} : { reason: because }),
-      rewrites,
-    })),
-    health: health.map(({ connection, record, state, cause, why: because, command }) => ({
-      connection,
-      record,
-      state,
-      cause,
-      why: because,
-      command,
-    })),
-    open: open.map((intent) => ({ ...writeJson(intent), state: intent.state, held: intent.held ?? null })),
-    sent: sent.map((intent) => ({
-      ...writeJson(intent),
-      settled: new Date(intent.settled_ms).toISOString(),
-      answer: intent.answer,
-    })),
-  }
-}
-
-function writeJson({ connection, op, recordId, cells, failure }: Intent): object {
-  const fields = Object.entries(cells).map(([cell, { before, after }]) => ({ field: fieldOf(cell), before, after }))
-  return { connection, op, record: recordId, fields, ...(failure ? { failure: failure.message } : {}) }
 }
 
 async function printStory(output: Output, story: Story, title: (cell: string) => string): Promise<void> {

@@ -25,9 +25,14 @@ export interface ConnectionContext {
   readonly custom: readonly FieldDef[]
   readonly env: Environment
   readonly fields: ReadonlyMap<string, FieldDef>
+  /**
+   * Where a config is only tried: the connections in force. Each keeps its app, its account and its options, so that nothing that
+   * was sent in leads to a secret or to another address; and only the mapping files that they name are read.
+   */
+  readonly inForce?: ReadonlyMap<string, Pick<ConnectionConfig, 'app' | 'options' | 'account' | 'mappingFile'>>
 }
 
-const COMMON_NAMES = Object.keys(ConnectionCommon.shape)
+export const COMMON_NAMES = Object.keys(ConnectionCommon.shape)
 
 /** Checks one connection; undefined when something is wrong with it, which the checker then knows. */
 export async function loadConnection(name: string, context: ConnectionContext): Promise<ConnectionConfig | undefined> {
@@ -48,8 +53,9 @@ export async function loadConnection(name: string, context: ConnectionContext): 
     { ...shared, app: app?.name ?? 'unknown' },
     { source, base: path, schema: ConnectionCommon },
   )
-  const options = app ? await readOptions(app, Object.fromEntries(own), path, context) : undefined
-  const account = app && options !== undefined ? accountOf(app, options, path, context) : undefined
+  const { options, account } = context.inForce
+    ? asInForce(app, Object.fromEntries(own), path, context.inForce, check)
+    : await asWritten(app, Object.fromEntries(own), path, context)
   const mapping = await readMapping(raw['mapping'], path, context)
   const include = readInclude(raw['include'], path, context)
   const settings = common as z.output<typeof ConnectionCommon> | undefined
@@ -69,6 +75,44 @@ export async function loadConnection(name: string, context: ConnectionContext): 
     rate: settings.rate ?? null,
     brakes: brakesOver(context.brakes, settings.brakes),
   }
+}
+
+interface Options {
+  readonly options?: unknown
+  readonly account?: string | undefined
+}
+
+async function asWritten(
+  app: App | undefined,
+  own: JsonObject,
+  path: Path,
+  context: ConnectionContext,
+): Promise<Options> {
+  const options = app ? await readOptions(app, own, path, context) : undefined
+  return { options, account: app && options !== undefined ? accountOf(app, options, path, context) : undefined }
+}
+
+/** What the text says of the options counts for nothing, except that a name that is not one of them is a mistake. */
+function asInForce(
+  app: App | undefined,
+  own: JsonObject,
+  path: Path,
+  inForce: NonNullable<ConnectionContext['inForce']>,
+  check: Checker,
+): Options {
+  const known = inForce.get(String(path[1]))
+  if (!known || (app && app.name !== known.app)) {
+    const message = known ? `"${path[1]}" is another app in force` : `"${path[1]}" is not in force`
+    check.report(path, 'key', message, 'Only the connections in force can be tried so; otherwise: kith backtest.')
+    return {}
+  }
+  const names = Object.keys(Object(known.options) as object)
+  for (const name of Object.keys(own)) {
+    if (names.includes(name)) continue
+    const advice = `${didYouMean(name, [...COMMON_NAMES, ...names])} An option that is not in force cannot be tried so.`
+    check.report([...path, name], 'key', `"${name}" is no option in force`, advice.trim())
+  }
+  return { options: known.options, account: known.account }
 }
 
 function findApp(raw: JsonObject, path: Path, { apps, check }: ConnectionContext): App | undefined {
@@ -159,6 +203,15 @@ async function readMapping(
   if (typeof written !== 'string' || written === '' || source.unresolved(at))
     return { mapping: null, mappingFile: null }
   const mappingFile = besideConfig(source.file, written)
+  if (context.inForce && ![...context.inForce.values()].some((one) => one.mappingFile === mappingFile)) {
+    check.report(
+      at,
+      'value',
+      'no connection in force has this mapping file',
+      'Write the mapping into the text instead.',
+    )
+    return { mapping: null, mappingFile: null }
+  }
   const advice = `"${path.join('.')}" names this file: check the path.`
   const read = await readSource(mappingFile, env, () => true, advice)
   check.errors.push(...read.problems)

@@ -105,6 +105,8 @@ export const ADMIN_PORT = 5485
 export const ADMIN_RATE = { requests: 1200, per_ms: MINUTE_MS }
 /** How long a request waits for an app to be read once more, before it answers from what is known. */
 export const ADMIN_READ_MS_MAX = 20 * SECOND_MS
+/** How long a stream waits for whoever reads it: it keeps a snapshot of the database open. */
+export const ADMIN_STALL_MS_MAX = 30 * SECOND_MS
 /** Whoever sends slower than this keeps a socket for nothing; apps send a hook in one packet. */
 export const SERVER_HEADERS_MS_MAX = 5 * SECOND_MS
 export const SERVER_REQUEST_MS_MAX = 10 * SECOND_MS

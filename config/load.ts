@@ -4,7 +4,7 @@ import { STANDARD_FIELDS, type FieldDef } from '../engine/core/catalogue.ts'
 import type { JsonObject } from '../engine/core/json.ts'
 import type { Policy } from '../engine/core/rules.ts'
 import { Checker } from './check.ts'
-import { loadConnection } from './connection.ts'
+import { loadConnection, type ConnectionContext } from './connection.ts'
 import { ConfigError, inReadingOrder, type Diagnostic } from './diagnostics.ts'
 import { BRAKES } from './limits.ts'
 import type { CheckMapping } from './mapping.ts'
@@ -45,7 +45,25 @@ export async function loadConfig(
   const { source, problems } = await readSource(path, env, belongsToMapping, 'Write one with: kith init')
   // Without a shape there is nothing more to find out; what is not set in the environment is one problem among others.
   if (source.value === undefined || source.value === null) throw new ConfigError(problems)
+  return judgeConfig(source, problems, { apps, env, checkMapping })
+}
 
+/** What a config is judged by. */
+export interface Judging {
+  readonly apps: ReadonlyMap<string, App>
+  readonly env: Environment
+  readonly checkMapping: CheckMapping
+  /** The connections in force, where a config is only tried beside them: see {@link ConnectionContext.inForce}. */
+  readonly inForce?: ConnectionContext['inForce']
+}
+
+/** @throws ConfigError */
+export async function judgeConfig(
+  source: Source,
+  problems: readonly Diagnostic[],
+  { apps, env, checkMapping, inForce }: Judging,
+): Promise<{ config: Config; warnings: Diagnostic[] }> {
+  const path = source.file
   const baseDir = dirname(resolve(path))
   const check = new Checker(source)
   const top = check.section(TopLevel, [])
@@ -72,7 +90,8 @@ export async function loadConfig(
   const standard = readStandard(check, fields, names)
   const connections: ConnectionConfig[] = []
   for (const name of names) {
-    const found = await loadConnection(name, { apps, baseDir, brakes, check, checkMapping, custom, env, fields })
+    const context = { apps, baseDir, brakes, check, checkMapping, custom, env, fields, ...(inForce ? { inForce } : {}) }
+    const found = await loadConnection(name, context)
     if (found) connections.push(found)
   }
   refuseTwins(connections, check)
@@ -109,7 +128,7 @@ export async function loadConfig(
 }
 
 /** A mapping may speak of `${...}` for itself, and reads alike inline and in a file; its path is the config's own. */
-function belongsToMapping(path: Path): boolean {
+export function belongsToMapping(path: Path): boolean {
   return path.length > 3 && path[0] === 'connections' && path[2] === 'mapping'
 }
 

@@ -48,6 +48,8 @@ export async function startServer(
     // A reverse proxy on this machine says who asks; nobody else is believed.
     trustProxy: 'loopback',
     return503OnClosing: true,
+    // An e-mail address may be this long, and is part of an address of the admin API.
+    routerOptions: { maxParamLength: 320 },
     forceCloseConnections: 'idle',
     requestTimeout: patience.request_ms,
     http: {

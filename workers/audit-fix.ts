@@ -1,4 +1,4 @@
-import { fieldOf } from '../engine/core/catalogue.ts'
+import { fieldOf, type Catalogue } from '../engine/core/catalogue.ts'
 import type { Json } from '../engine/core/json.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Intent } from '../engine/core/ports/store.ts'
@@ -6,12 +6,13 @@ import { canMend } from '../engine/core/standard-checks.ts'
 import { repairPerson, repairsOf } from '../engine/core/standard-act.ts'
 import { valueIn, type Repair, type Standard } from '../engine/core/standard.ts'
 import { Workspace } from '../engine/core/workspace.ts'
-import { perform } from './acts.ts'
+import { ActRefusedError, perform } from './acts.ts'
 import { cleaningStandard } from './audit.ts'
 import { consentsFor } from './consents.ts'
 import { peoplePages } from './health.ts'
 import type { Household } from './household.ts'
 import type { Runtime } from './runtime.ts'
+import { Seen } from './seen.ts'
 import { withStanding } from './standing.ts'
 
 /** Why the writes of a clean-up wait: an operator has seen what is repaired, and lets go what follows in the apps. */
@@ -59,6 +60,26 @@ function standardFor(household: Household, rule: string | undefined): Standard {
   return standard
 }
 
+export interface MendingPreview {
+  readonly people: number
+  readonly values: number
+  readonly writes: readonly MendingWrites[]
+  /** A digest of every repair: {@link performMending} refuses where it would be other ones by then. */
+  readonly seen: string
+}
+
+/** The digest of what would be repaired at this moment. */
+async function digestNow(household: Household, standard: Standard, catalogue: Catalogue): Promise<string> {
+  const seen = new Seen()
+  for await (const { hood } of peoplePages(household)) {
+    for (const person of hood.people) {
+      if (person.state !== 'live') continue
+      for (const repair of repairsOf(person, standard, catalogue)) seen.add(mendingOf(person.id, repair))
+    }
+  }
+  return seen.end()
+}
+
 /**
  * What a clean-up would repair, person by person, and (when all is told) what would follow in the apps. Writes nothing.
  *
@@ -70,12 +91,15 @@ export async function previewMending(
   runtime: Runtime,
   rule: string | undefined,
   tell: (mending: Mending) => Promise<void>,
-): Promise<{ readonly people: number; readonly values: number; readonly writes: readonly MendingWrites[] }> {
+  signal?: AbortSignal,
+): Promise<MendingPreview> {
   const standard = standardFor(household, rule)
   const { catalogue } = runtime.rules
   const writes = new Map<string, MendingWrites>()
+  const seen = new Seen()
   let [people, values] = [0, 0]
   for await (const { hood } of peoplePages(household)) {
+    if (signal?.aborted) break
     const wanted = hood.people.filter((person) => repairsOf(person, standard, catalogue).length > 0)
     if (wanted.length === 0) continue
     const known = await withStanding(runtime.store, hood)
@@ -86,7 +110,9 @@ export async function previewMending(
       people++
       for (const repair of repairPerson(ws, id, standard, catalogue, { at_ms: now_ms, by: 'preview' })) {
         values++
-        await tell(mendingOf(id, repair))
+        const mending = mendingOf(id, repair)
+        seen.add(mending)
+        await tell(mending)
       }
       planPerson(ws, runtime.rules, id, terms)
     }
@@ -95,7 +121,7 @@ export async function previewMending(
       writes.set(key, { connection, op, count: (writes.get(key)?.count ?? 0) + 1 })
     }
   }
-  return { people, values, writes: [...writes.values()] }
+  return { people, values, writes: [...writes.values()], seen: seen.end() }
 }
 
 function mendingOf(person: string, { from, to, before, after, by }: Repair): Mending {
@@ -105,17 +131,22 @@ function mendingOf(person: string, { from, to, before, after, by }: Repair): Men
 
 /**
  * Repairs what the preview showed, as one act. What follows in the apps is planned and held until an operator lets it go.
+ * @param wish with `seen`: of the preview
+ * @throws ActRefusedError where it would not be what was shown
  * @returns how many people were repaired; no act where nobody was
  */
 export async function performMending(
   household: Household,
   runtime: Runtime,
   rule: string | undefined,
-  { by, why }: { readonly by: string; readonly why: string },
+  { by, why, seen }: { readonly by: string; readonly why: string; readonly seen?: string },
   signal?: AbortSignal,
 ): Promise<{ readonly act: string | null; readonly people: number; readonly held: number }> {
   const standard = standardFor(household, rule)
   const { store, rules } = runtime
+  if (seen !== undefined && seen !== (await digestNow(household, standard, rules.catalogue))) {
+    throw new ActRefusedError('what there is to repair is not what was shown any more')
+  }
   const act = runtime.newId()
   const wish = { by, why, kind: 'audit', about: { rule: rule ?? 'all' } }
   let [people, held] = [0, 0]

@@ -41,6 +41,12 @@ export function cleaningStandard({ config }: Pick<Household, 'config'>, rule?: s
   return new Standard(wanted, readings(config.region ?? undefined))
 }
 
+/** People are stale that nobody has changed for so many months, where nothing else is said. */
+export const STALE_MONTHS = 24
+export const MONTH_MS = (365.25 / 12) * 86_400_000
+/** How many records of each kind are named, where nothing else is said. */
+export const SAMPLES = 3
+
 export interface AuditSample {
   readonly record: string | null
   readonly person: string | null

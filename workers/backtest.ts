@@ -6,7 +6,7 @@ import type { JsonObject } from '../engine/core/json.ts'
 import { valuesOf } from '../engine/core/person.ts'
 import type { Intent, LogEntry, Neighbourhood, Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
-import { catalogueOf, rulesOf, type Connected } from './connect.ts'
+import { catalogueOf, remember, rulesOf, type Connected } from './connect.ts'
 import { Household, type HouseholdOptions } from './household.ts'
 
 export interface BacktestOptions extends HouseholdOptions {
@@ -54,6 +54,35 @@ export async function backtest<Result>(
   }
 }
 
+/**
+ * The same on a household that is at work, of a config for the same connections. Asks no app: a connection whose account's fields
+ * were never known is not judged.
+ */
+export async function backtestOpen<Result>(
+  household: Household,
+  config: Config,
+  options: Pick<BacktestOptions, 'from_ms' | 'signal'>,
+  use: (ground: BacktestGround, parts: AsyncIterable<BacktestPart>) => Promise<Result>,
+): Promise<Result> {
+  const { store } = household
+  const catalogue = catalogueOf(config)
+  const connected = await Promise.all(
+    config.connections.map(async (item): Promise<Connected> => {
+      const { app, context } = household.appOf(item)
+      const fields = await household.remembered(item.name)
+      if (fields) return remember(app, item, catalogue, context, fields)
+      const connector = app.connect(item.options, context)
+      return { config: item, connector, report: null, failure: null, problems: [], rules: null }
+    }),
+  )
+  try {
+    const ground = await groundOf(store, config, connected)
+    return await use(ground, partsOf(store, rulesOf(config, catalogue, connected), new Set(ground.unknown), options))
+  } finally {
+    await Promise.all(connected.map(({ connector }) => connector.close()))
+  }
+}
+
 const plannedSchema = z.object({ lenses: z.record(z.string(), z.array(z.string())) })
 
 async function groundOf(store: Store, config: Config, connected: readonly Connected[]): Promise<BacktestGround> {
@@ -76,7 +105,7 @@ async function* partsOf(
   store: Store,
   rules: Rules,
   unknown: ReadonlySet<string>,
-  { from_ms, signal }: BacktestOptions,
+  { from_ms, signal }: Pick<BacktestOptions, 'from_ms' | 'signal'>,
 ): AsyncIterable<BacktestPart> {
   const people = new Set<string>()
   for await (const entry of entries(store, { since_ms: from_ms })) people.add(entry.personId)

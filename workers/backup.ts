@@ -63,10 +63,15 @@ export function backupName(at_ms: number, scheduled = false): string {
 
 const SCHEDULED = /^kith-auto-\d{8}T\d{6}Z\.backup\.gz$/
 
+/** Whether the daemon makes backups of such a name. */
+export function isScheduled(name: string): boolean {
+  return SCHEDULED.test(name)
+}
+
 /** The scheduled backups of a folder, oldest first. One that an operator made is nobody else's to delete. */
 export async function scheduledBackups(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch(() => [] as string[])
-  return names.filter((name) => SCHEDULED.test(name)).sort()
+  return names.filter(isScheduled).sort()
 }
 
 /** What is in a store, section by section, in the terms of a backup's file. */

@@ -6,7 +6,7 @@ import type { Config, ConnectionConfig } from '../config/types.ts'
 import { openDatabase } from '../engine/store/embedded/database.ts'
 import { openStore } from '../engine/store/postgres.ts'
 import { catalogueOf, connect, type Connected } from './connect.ts'
-import { readConfig, type HouseholdOptions } from './household.ts'
+import { readConfig, type Household, type HouseholdOptions } from './household.ts'
 import { planOf, SignIns } from './sign-ins.ts'
 
 /** A config, and what each of its connections answered. */
@@ -43,6 +43,22 @@ export async function checkHousehold(options: CheckOptions, signal?: AbortSignal
     )
   const signsIn = wanted.some((item) => planOf(appOf(item), item) !== null)
   return { config, warnings, connected: signsIn ? await withSignIns(config, options, check) : await check(null) }
+}
+
+/** The same of a household that is open, beside its work: each connection is tried by a connector of its own. */
+export async function checkOpen(household: Household, signal?: AbortSignal, only?: string): Promise<Checked> {
+  const { config, warnings } = household
+  const catalogue = catalogueOf(config)
+  const wanted = config.connections.filter(({ name }) => only === undefined || name === only)
+  const connected = await Promise.all(
+    wanted.map(async (item) => {
+      const { app, context } = household.appOf(item)
+      const result = await connect(app, item, catalogue, context, null, signal)
+      await result.connector.close()
+      return result
+    }),
+  )
+  return { config, warnings, connected }
 }
 
 async function withSignIns<Result>(

@@ -1,8 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import { parse } from 'yaml'
 import { compileInclude, IncludeShape } from '../config/include.ts'
 import type { Config } from '../config/types.ts'
 import { guard } from '../connectors/csv/guard.ts'
-import { printRow, type Dialect } from '../connectors/csv/dialect.ts'
+import { printRows, type Dialect } from '../connectors/csv/dialect.ts'
 import { elementsOf, type Address, type Cells, type Element, type FieldDef } from '../engine/core/catalogue.ts'
 import { matches, type Filter } from '../engine/core/include.ts'
 import { isBlank, type Json } from '../engine/core/json.ts'
@@ -10,6 +11,7 @@ import { valuesOf } from '../engine/core/person.ts'
 import type { Snapshot } from '../engine/core/ports/backup.ts'
 import { openBackupStore } from '../engine/store/backup.ts'
 import { linkFrom, personFrom } from '../engine/store/rows.ts'
+import { batches } from './batches.ts'
 import { catalogueOf } from './connect.ts'
 import type { Household } from './household.ts'
 
@@ -69,16 +71,18 @@ export async function exportCsv(
       // Twice through: only then is it known which columns there are, and memory stays what it is.
       const columns = await columnsOf(catalogueOf(household.config).fields, people())
       const places = await placesOf(snapshot)
-      let text = options.bom ? BOM : ''
-      text += row(['Kith id', ...columns.map((column) => column.title), 'In'])
+      const heading = textOfRows([['Kith id', ...columns.map((column) => column.title), 'In']])
+      await write(`${options.bom ? BOM : ''}${heading}`)
       let count = 0
-      for await (const { id, cells } of people()) {
-        text += row([id, ...columns.map((column) => column.value(cells)), places.get(id) ?? ''])
-        if (++count % BATCH !== 0) continue
-        await write(text)
-        text = ''
+      for await (const batch of batches(people(), BATCH)) {
+        const rows = batch.map(({ id, cells }) => {
+          return [id, ...columns.map((column) => column.value(cells)), places.get(id) ?? '']
+        })
+        await write(textOfRows(rows))
+        count += batch.length
+        // Others have their turn, too, where nobody has to be waited for.
+        await setImmediate()
       }
-      await write(text)
       return count
     } finally {
       await snapshot.close()
@@ -178,9 +182,9 @@ function textOf(value: Json | undefined): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
-function row(values: readonly string[]): string {
-  return `${printRow(
-    values.map((value) => ({ text: guard(value), quoted: false })),
+function textOfRows(rows: readonly (readonly string[])[]): string {
+  return printRows(
+    rows.map((values) => values.map(guard)),
     DIALECT,
-  )}${DIALECT.eol}`
+  )
 }

@@ -64,6 +64,25 @@ export interface HealthFilter {
  * what its account holds is known from when it last answered.
  */
 export async function* healthLines(household: Household, filter: HealthFilter = {}): AsyncIterable<HealthLine> {
+  for await (const { lines } of healthSteps(household, filter, null)) yield* lines
+}
+
+/** How far a walk over all records has come: everything up to this person, or this record that is nobody's, is told. */
+export type HealthPosition =
+  { readonly person: string } | { readonly state: Alone; readonly connection: string; readonly record: string }
+
+/** Somebody's records, or one that is nobody's, as far as they are wanted: there may be none. */
+export interface HealthStep {
+  readonly lines: readonly HealthLine[]
+  readonly at: HealthPosition
+}
+
+/** The walk of {@link healthLines}, step by step, from wherever an earlier one with the same filter has come to. */
+export async function* healthSteps(
+  household: Household,
+  filter: HealthFilter,
+  from: HealthPosition | null,
+): AsyncIterable<HealthStep> {
   const rules = await rememberedRules(household)
   const states = new Map((await household.store.connections()).map((state) => [state.name, state]))
   const names = household.config.connections
@@ -71,35 +90,53 @@ export async function* healthLines(household: Household, filter: HealthFilter = 
     .filter((name) => filter.connection === undefined || filter.connection === name)
   const at = { rules, states, names }
   const wanted = ({ state }: Health): boolean => filter.state === undefined || filter.state === state
-  for await (const { ids, hood } of peoplePages(household, filter.people)) {
-    const people = new Map(hood.people.map((person) => [person.id, person]))
-    for (const [id, unplanned] of ids) {
-      const person = people.get(id)
-      if (person) for (const line of linesOf(at, person, hood, unplanned)) if (wanted(line)) yield line
+  if (from === null || 'person' in from) {
+    for await (const { ids, hood } of peoplePages(household, filter.people, from?.person)) {
+      const people = new Map(hood.people.map((person) => [person.id, person]))
+      for (const [id, unplanned] of ids) {
+        const person = people.get(id)
+        yield { lines: person ? linesOf(at, person, hood, unplanned).filter(wanted) : [], at: { person: id } }
+      }
     }
   }
   if (filter.people !== undefined) return
-  for (const state of ALONE) {
-    for await (const link of linksIn(household, names, state)) {
-      const line = lineOf(at, link.connection, { link, person: null, unplanned: false }, EMPTY)
-      if (wanted(line)) yield line
-    }
+  for await (const link of linksAlone(household, names, from !== null && 'state' in from ? from : null)) {
+    const line = lineOf(at, link.connection, { link, person: null, unplanned: false }, EMPTY)
+    const { connection, recordId: record } = link
+    yield { lines: wanted(line) ? [line] : [], at: { state: link.state as Alone, connection, record } }
   }
 }
 
 /** Records that are nobody's, or of somebody who was merged away. */
-const ALONE: readonly LinkState[] = ['staged', 'ambiguous', 'second', 'unreadable', 'erased']
+const ALONE = ['staged', 'ambiguous', 'second', 'unreadable', 'erased'] as const satisfies readonly LinkState[]
+
+type Alone = (typeof ALONE)[number]
 
 const EMPTY: Neighbourhood = { people: [], links: [], intents: [], conflicts: [], suspected: new Map() }
 
-async function* linksIn({ store }: Household, names: readonly string[], state: LinkState): AsyncIterable<Link> {
-  for (const connection of names) yield* store.links({ connection, state })
+/** Those that are nobody's, by state, connection and id. */
+async function* linksAlone(
+  { store }: Household,
+  names: readonly string[],
+  from: Extract<HealthPosition, { state: Alone }> | null,
+): AsyncIterable<Link> {
+  for (const state of ALONE.slice(from === null ? 0 : ALONE.indexOf(from.state))) {
+    const begun = from?.state === state ? from : null
+    for (const connection of names.slice(begun === null ? 0 : Math.max(0, names.indexOf(begun.connection)))) {
+      const after = begun?.connection === connection ? { connection, recordId: begun.record } : undefined
+      yield* store.links({ connection, state, ...(after ? { after } : {}) })
+    }
+  }
 }
 
-/** Live people page by page (or the given ones), with whether they are to be planned and all that is known of them. */
+/**
+ * Live people page by page (or the given ones), with whether they are to be planned and all that is known of them.
+ * @param begin only those after this id
+ */
 export async function* peoplePages(
   { store }: Pick<Household, 'store'>,
   people?: readonly string[],
+  begin = '',
 ): AsyncIterable<{ ids: readonly (readonly [string, boolean])[]; hood: Neighbourhood }> {
   if (people !== undefined) {
     const known = new Map((await store.livePeople({ ids: people, limit: people.length })).map((one) => [one.id, one]))
@@ -107,7 +144,7 @@ export async function* peoplePages(
     yield { ids, hood: await store.loadPeople(people) }
     return
   }
-  for (let after: string | undefined = ''; after !== undefined;) {
+  for (let after: string | undefined = begin; after !== undefined;) {
     const page: { id: string; unplanned: boolean }[] = await store.livePeople({ after, limit: BATCH })
     const ids = page.map(({ id, unplanned }) => [id, unplanned] as const)
     yield { ids, hood: await store.loadPeople(page.map(({ id }) => id)) }

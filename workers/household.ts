@@ -7,6 +7,8 @@ import { fingerprint } from '../config/fingerprint.ts'
 import { CHUNK_MAX, COMMIT_ATTEMPTS_MAX, LEASE_MS } from '../config/limits.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Diagnostic } from '../config/diagnostics.ts'
+import type { CheckMapping } from '../config/mapping.ts'
+import { tryConfig } from '../config/try.ts'
 import type { Config, ConnectionConfig } from '../config/types.ts'
 import { sameJson, type Json } from '../engine/core/json.ts'
 import type { AppField, Connector } from '../engine/core/ports/connector.ts'
@@ -46,10 +48,11 @@ const NO_EVENTS: Events = { read() {}, applied() {}, planned() {}, settled() {} 
 export async function readConfig(
   options: Pick<HouseholdOptions, 'configFile' | 'env' | 'apps'>,
 ): Promise<{ config: Config; warnings: Diagnostic[] }> {
-  return loadConfig(options.configFile, options.apps ?? registry, options.env, (document, custom) =>
-    checkMapping(mappingSchema.parse(document), custom).filter((problem) => problem.severity === 'error'),
-  )
+  return loadConfig(options.configFile, options.apps ?? registry, options.env, mappingErrors)
 }
+
+const mappingErrors: CheckMapping = (document, custom) =>
+  checkMapping(mappingSchema.parse(document), custom).filter((problem) => problem.severity === 'error')
 
 /**
  * A config with its database, opened: what every command works on. The apps are reached only after {@link Household.connect}.
@@ -109,9 +112,14 @@ export class Household {
     this.signIns = new SignIns(database.url, config, options.env)
   }
 
+  /** Where Kith keeps what is its own, besides the database. */
+  get dataDir(): string {
+    return this.#options.env['KITH_DATA'] ?? join(this.config.baseDir, '.kith')
+  }
+
   /** The folder of the certificates of erasures. */
   get certificates(): string {
-    return join(this.#options.env['KITH_DATA'] ?? join(this.config.baseDir, '.kith'), 'erasures')
+    return join(this.dataDir, 'erasures')
   }
 
   get connected(): readonly Connected[] {
@@ -164,6 +172,11 @@ export class Household {
     await Promise.all(this.#connected.map((item) => item.connector.close()))
     this.#connected = opened
     return opened
+  }
+
+  /** The text of another config, for the same connections: only to be tried. @throws ConfigError */
+  async tryConfig(text: string): Promise<Config> {
+    return (await tryConfig(text, this.config, this.#options.apps ?? registry, mappingErrors)).config
   }
 
   /** The fields that a connection's account had when it last answered; null where it never has. */

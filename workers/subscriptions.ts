@@ -2,8 +2,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { HookTarget, Subscription } from '../connectors/app.ts'
 import { failureFrom, type Failure } from '../engine/core/failure.ts'
+import { record } from './acts.ts'
 import type { Connected } from './connect.ts'
 import type { Household } from './household.ts'
+import { newId } from './new-id.ts'
 
 /** How the hooks of one connection stand. */
 export interface HookState {
@@ -34,6 +36,20 @@ export async function hookStates(
 ): Promise<HookState[]> {
   const states: HookState[] = []
   for (const connected of household.connected) states.push(await stateOf(household, connected, act, dataDir, signal))
+  return states
+}
+
+/** Registers and repairs subscriptions, as an act: it changes what stands in the apps' own settings. */
+export async function syncHooks(
+  household: Household,
+  wish: { readonly by: string; readonly why: string },
+  signal?: AbortSignal,
+): Promise<HookState[]> {
+  const states = await hookStates(household, 'sync', household.dataDir, signal)
+  const did = states.flatMap(({ connection, subscriptions }) =>
+    subscriptions.some((one) => one.did) ? [connection] : [],
+  )
+  await record({ store: household.store, now: Date.now, newId }, { ...wish, kind: 'hooks', about: { changed: did } })
   return states
 }
 

@@ -9,7 +9,7 @@ import type { Intent, LogEntry, Neighbourhood, Store } from '../engine/core/port
 import type { Stamp } from '../engine/core/stamp.ts'
 import { concernsField, decideUndo, type UndoReport, type UndoTerms } from '../engine/core/undo.ts'
 import { Workspace } from '../engine/core/workspace.ts'
-import { ActRefusedError, perform } from './acts.ts'
+import { ActRefusedError, perform, record } from './acts.ts'
 import { consentsFor } from './consents.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
 import { together, withStanding } from './standing.ts'
@@ -81,9 +81,19 @@ export async function undoUnderWay(store: Store): Promise<Undo | null> {
   return (undoSchema.safeParse(await store.getFact(UNDER_WAY)).data as Undo | undefined) ?? null
 }
 
-/** Leaves an undo that was stopped as it is. What it has taken back stays so, and can be undone. */
-export async function abandonUndo(store: Store): Promise<void> {
-  await store.setFact(UNDER_WAY, null)
+/**
+ * Leaves an undo that was stopped as it is. What it has taken back stays so, and can be undone.
+ * @returns the one that was stopped; null where none was, and nothing is recorded then
+ */
+export async function abandonUndo(
+  runtime: Pick<Runtime, 'store' | 'now' | 'newId'>,
+  wish: { readonly by: string; readonly why: string },
+): Promise<Undo | null> {
+  const stopped = await undoUnderWay(runtime.store)
+  if (!stopped) return null
+  await record(runtime, { ...wish, kind: 'abandon', about: { undo: stopped.id, asked: stopped.asked } })
+  await runtime.store.setFact(UNDER_WAY, null)
+  return stopped
 }
 
 /**

@@ -106,3 +106,16 @@ export function printRow(cells: readonly RawCell[], dialect: Dialect): string {
     },
   })
 }
+
+/** Rows as text, each with its line ending; a cell is quoted where it must be. Many rows at once cost little more than one. */
+export function printRows(rows: readonly (readonly string[])[], { delimiter, eol, quoteAll }: Dialect): string {
+  return stringify(rows as string[][], {
+    delimiter,
+    record_delimiter: eol,
+    eof: true,
+    quoted: quoteAll,
+    quoted_empty: quoteAll,
+    // As above: every reader ends a row at a bare line feed.
+    quoted_match: /[\r\n]/,
+  })
+}

@@ -202,10 +202,16 @@ function intentConditions(filter: IntentFilter, params: Param[]): string[] {
  * Page by page in the order of connection, planning time and id. Each state is read along its own piece of the queue's
  * index, so that a page costs the same wherever it lies.
  */
-export async function* intents(database: Database, filter: IntentFilter): AsyncIterable<Intent> {
+export async function* intents(
+  database: Database,
+  filter: IntentFilter,
+  from?: Pick<Intent, 'connection' | 'planned_ms' | 'id'>,
+): AsyncIterable<Intent> {
   const states: readonly IntentState[] = filter.state === undefined ? ['held', 'pending', 'parked'] : [filter.state]
-  for (let connection = filter.connection ?? (await nextConnection(database, '')); connection !== undefined;) {
-    let after: Intent | undefined
+  const first = filter.connection ?? from?.connection ?? (await nextConnection(database, ''))
+  if (from !== undefined && first !== undefined && first < from.connection) return
+  for (let connection = first; connection !== undefined;) {
+    let after: Pick<Intent, 'planned_ms' | 'id'> | undefined = from?.connection === connection ? from : undefined
     do {
       const page: Intent[] = await intentPage(database, { ...filter, connection }, states, after)
       yield* page
@@ -231,7 +237,7 @@ async function intentPage(
   database: Database,
   filter: IntentFilter,
   states: readonly IntentState[],
-  after: Intent | undefined,
+  after: Pick<Intent, 'planned_ms' | 'id'> | undefined,
 ): Promise<Intent[]> {
   const params: Param[] = [PAGE_ROWS]
   const conditions = intentConditions(filter, params)

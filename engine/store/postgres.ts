@@ -70,7 +70,7 @@ export async function openStore(url: string, options: { poolSize?: number } = {}
     retryParked: (filter) => outbox.retryParked(database, filter),
     dropParked: (filter) => outbox.dropParked(database, filter),
 
-    intents: (filter) => outbox.intents(database, filter),
+    intents: (filter, after) => outbox.intents(database, filter, after),
     links: (filter) => reads.links(database, filter),
     conflicts: () => reads.conflicts(database),
     counts: () => reads.counts(database),

@@ -36,7 +36,7 @@ export async function* knownIds(database: Database, connection: string): AsyncIt
 }
 
 export async function* links(database: Database, filter: Parameters<Store['links']>[0]): AsyncIterable<Link> {
-  let after: Link | undefined
+  let { after } = filter
   do {
     const params: Param[] = [PAGE_ROWS]
     const conditions: string[] = ['true']

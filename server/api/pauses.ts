@@ -180,8 +180,8 @@ function partOf(
   }
 }
 
-/** A field with parts (`name`) stands for all of them. */
-function fieldsOf({ config }: Household, wanted: readonly string[]): ReadonlySet<string> {
+/** A field with parts (`name`) stands for all of them. @throws ProblemError 400 */
+export function fieldsOf({ config }: Household, wanted: readonly string[]): ReadonlySet<string> {
   const known = [...catalogueOf(config).fields].map(({ name }) => name)
   return new Set(
     wanted.flatMap((name) => {

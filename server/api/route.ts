@@ -59,3 +59,23 @@ export function knownConnection({ household }: House, name: string): string {
 
 /** How many items of a list are answered. */
 export const Limit = z.coerce.number().int().min(1).max(1000).default(50).describe('How many at most.')
+
+/** The same in a body. */
+export const ShownMax = z
+  .int()
+  .min(1)
+  .max(1000)
+  .default(50)
+  .describe('How many of each are listed at most; all are counted.')
+
+/** Aborted when the API is about to close: what is under way comes to an end. */
+export function endingOf(api: Api): AbortSignal {
+  const ending = new AbortController()
+  api.addHook('preClose', async () => ending.abort())
+  return ending.signal
+}
+
+/** What a request that was ended with Kith is answered. */
+export function stopping(advice: string): ProblemError {
+  return new ProblemError(503, 'Kith is stopping', advice)
+}

@@ -132,9 +132,12 @@ describe('a household that meets damage', () => {
     const status = await folder.kith('status')
     expect(status.out).toMatch(/sheet: 6 deletions held; brake: it reads empty/)
 
-    const approved = await folder.kith('approve', 'sheet')
+    const approved = await folder.kith('approve', 'sheet', '--by', 'grace', '--why', 'they have left')
     expect(approved.out).toContain('6 deletions held')
     expect(approved.out).toContain('6 records released')
+    expect((await folder.kith('acts', '--kind', 'release')).out).toContain(
+      'grace: release sheet: 6 deletions  "they have left"',
+    )
     const after = planShape.parse(JSON.parse((await folder.kith('plan', '--json')).out))
     expect(after.operations).toEqual([])
     expect((await folder.kith('people')).out).toContain('There is nobody yet')

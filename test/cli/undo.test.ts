@@ -61,7 +61,10 @@ describe('kith undo, acts, backtest', () => {
   let act = ''
 
   test('a household in agreement, and a mistake in the sheet that spreads', async () => {
-    expect((await folder.kith('sync', '--approve')).code).toBe(0)
+    expect((await folder.kith('sync', '--approve', '--why', 'it is all new')).code).toBe(0)
+    expect((await folder.kith('acts', '--kind', 'approve')).out).toMatch(
+      /grace: approve \d+ writes? {2}"it is all new"/,
+    )
     folder.write('contacts.csv', sheet('Countess', 'Analytical Engines'))
     expect((await folder.kith('sync')).code).toBe(0)
     expect(read('phone/ada.vcf')).toContain('TITLE:Countess')

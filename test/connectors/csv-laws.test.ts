@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { printRow, rawCells, type Delimiter } from '../../connectors/csv/dialect.ts'
+import { printRow, printRows, rawCells, type Delimiter } from '../../connectors/csv/dialect.ts'
 import { decodeFile, encodeFile, isRepresentable, type Encoding } from '../../connectors/csv/encoding.ts'
 import { guard, unguard } from '../../connectors/csv/guard.ts'
 import { identify } from '../../connectors/csv/identity.ts'
@@ -71,6 +71,20 @@ describe('what is written is what is read', () => {
         const again = rawCells(Buffer.from(line + style.eol), style.delimiter)
         expect(again.map((one) => one.text)).toEqual(cells.map((one) => one.text))
         expect(printRow(again, style)).toBe(line)
+      }),
+    )
+  })
+
+  test('of many rows at once, as of one after the other', () => {
+    const rows = fc.array(fc.array(text, { minLength: 2, maxLength: 6 }), { maxLength: 5 })
+    fc.assert(
+      fc.property(rows, dialect, (many, style) => {
+        const one = (values: readonly string[]): string =>
+          printRow(
+            values.map((value) => ({ text: value, quoted: false })),
+            style,
+          ) + style.eol
+        expect(printRows(many, style)).toBe(many.map(one).join(''))
       }),
     )
   })

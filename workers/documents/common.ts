@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { adviceFor, type Failure } from '../../engine/core/failure.ts'
 
 /**
  * What operators are told as data: the same for `--json` and over HTTP. A document is a zod schema, which describes the admin API
@@ -22,5 +23,15 @@ export function timeOrNull(at_ms: number | null | undefined): string | null {
 
 /** Why a connection or a record fails, and what to do about it. */
 export const FailureDocument = z
-  .object({ kind: z.string(), message: z.string(), advice: z.string() })
+  .object({
+    kind: z.string(),
+    message: z.string(),
+    advice: z.string(),
+    code: z.string().optional().describe('What the app called it.'),
+  })
   .meta({ id: 'Failure' })
+
+export function failureDocument(failure: Failure): z.infer<typeof FailureDocument> {
+  const { kind, message, code } = failure
+  return { kind, message, advice: adviceFor(failure), ...(code === undefined ? {} : { code }) }
+}

@@ -479,10 +479,18 @@ export interface Store {
   retryParked(filter: IntentFilter): Promise<number>
   dropParked(filter: IntentFilter): Promise<number>
 
-  /** Open intents, in the order of connection and plan. */
-  intents(filter: IntentFilter): AsyncIterable<Intent>
-  /** Links in a given state, or (`broken`) that cannot be read. */
-  links(filter: { connection?: string; state?: LinkState; broken?: boolean }): AsyncIterable<Link>
+  /** Open intents, in the order of connection, planning time and id; those after a given one, to page on. */
+  intents(filter: IntentFilter, after?: Pick<Intent, 'connection' | 'planned_ms' | 'id'>): AsyncIterable<Intent>
+  /**
+   * Links in a given state, or (`broken`) that cannot be read, in the order of connection and record id.
+   * `after`: only those that come after this one.
+   */
+  links(filter: {
+    connection?: string
+    state?: LinkState
+    broken?: boolean
+    after?: { readonly connection: string; readonly recordId: string }
+  }): AsyncIterable<Link>
   conflicts(): AsyncIterable<Conflict>
   counts(): Promise<ReadonlyMap<string, ConnectionCounts>>
   /**

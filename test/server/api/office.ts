@@ -110,7 +110,12 @@ export class Office {
       ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
     const text = await answer.text()
-    return { status: answer.status, body: text === '' ? null : JSON.parse(text), headers: answer.headers }
+    const isJson = /json/.test(answer.headers.get('content-type') ?? '')
+    return {
+      status: answer.status,
+      body: text === '' ? null : isJson ? JSON.parse(text) : text,
+      headers: answer.headers,
+    }
   }
 
   async close(): Promise<void> {
@@ -130,9 +135,11 @@ export class Office {
     const key = [String(status), `${String(status)[0]}XX`].find((one) => one in operation.responses)
     if (key === undefined) throw new Error(`${method} ${template} does not foresee ${status}`)
     const type = headers.get('content-type')?.split(';')[0] ?? ''
-    const wanted = status < 300 ? 'application/json' : 'application/problem+json'
-    if (type !== wanted) throw new Error(`${method} ${template} answers ${status} as ${type}`)
-    const place = ['paths', template, method.toLowerCase(), 'responses', key, 'content', 'application/json', 'schema']
+    const described = status < 300 ? type : 'application/json'
+    const fitting =
+      status < 300 ? type in (operation.responses[key]?.content ?? {}) : type === 'application/problem+json'
+    if (!fitting) throw new Error(`${method} ${template} answers ${status} as ${type}`)
+    const place = ['paths', template, method.toLowerCase(), 'responses', key, 'content', described, 'schema']
     const pointer = place.map((part) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')
     const check = this.#ajv.compile({ $ref: `api#/${pointer}` })
     if (!check(body)) throw new Error(`${method} ${template} ${status}: ${JSON.stringify(check.errors)}`)

@@ -1,9 +1,9 @@
 import { fieldOf, type Cells } from '../engine/core/catalogue.ts'
 import { DUPLICATE } from '../engine/core/people.ts'
 import type { Json } from '../engine/core/json.ts'
-import type { Conflict, Intent, Link, Neighbourhood, Store } from '../engine/core/ports/store.ts'
+import type { Conflict, Intent, IntentFilter, Link, Neighbourhood, Store } from '../engine/core/ports/store.ts'
 import { nameFromCells, personName, reasonInFull } from './words.ts'
-import { batches } from '../workers/batches.ts'
+import { batches } from './batches.ts'
 
 /** What the store holds open, with the people's names, as it is printed: streamed, however much there is. */
 
@@ -35,9 +35,19 @@ export interface Operation {
   readonly line: OperationLine
 }
 
-/** Writes that are planned: held or pending, not those that the app has refused. */
-export async function* operationsOf(store: Store): AsyncIterable<Operation> {
-  for await (const intents of batches(open(store), BATCH)) {
+/** Which planned writes are listed. */
+export type OperationFilter = Pick<IntentFilter, 'connection' | 'op' | 'personId'> & { readonly held?: boolean }
+
+/**
+ * Writes that are planned: held or pending, not those that the app has refused.
+ * @param after the last one seen, to page on
+ */
+export async function* operationsOf(
+  store: Store,
+  filter: OperationFilter = {},
+  after?: Pick<Intent, 'connection' | 'planned_ms' | 'id'>,
+): AsyncIterable<Operation> {
+  for await (const intents of batches(open(store, filter, after), BATCH)) {
     // A new record says by itself whom it is of; the others are looked up.
     const hood = await people(
       store,
@@ -47,8 +57,13 @@ export async function* operationsOf(store: Store): AsyncIterable<Operation> {
   }
 }
 
-async function* open(store: Store): AsyncIterable<Intent> {
-  for await (const intent of store.intents({})) if (intent.state !== 'parked') yield intent
+async function* open(
+  store: Store,
+  { held, ...filter }: OperationFilter,
+  after?: Pick<Intent, 'connection' | 'planned_ms' | 'id'>,
+): AsyncIterable<Intent> {
+  const state = held === undefined ? {} : { state: held ? ('held' as const) : ('pending' as const) }
+  for await (const intent of store.intents({ ...filter, ...state }, after)) if (intent.state !== 'parked') yield intent
 }
 
 function operation(intent: Intent, hood: Names): Operation {
