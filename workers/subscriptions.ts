@@ -62,7 +62,8 @@ async function stateOf(
 ): Promise<HookState> {
   const { app, context } = household.appOf(config)
   const base = { connection: config.name, app: app.title, subscriptions: [], byHand: [], failure: null }
-  if (!app.webhook && !app.subscriptions) return { ...base, url: null }
+  // Some accounts are heard without webhooks, as their options have it.
+  if (!app.subscriptions && !app.webhook?.(config.options, context)) return { ...base, url: null }
   const url = `${household.config.server?.publicUrl ?? NO_PUBLIC_URL}/hooks/${config.name}`
   if (!app.subscriptions) return { ...base, url, byHand: [`Let ${app.title} send its webhooks to ${url}`] }
   if (failure) return { ...base, url, failure }
