@@ -115,14 +115,17 @@ export class Stories {
 
   /** What Kith leaves to a human. */
   async doubtful(): Promise<Doubtful[]> {
-    const links = await collect(this.#store.links({ state: 'ambiguous' }))
+    // A second record is decided, and goes away once that is approved.
+    const states = ['ambiguous', 'second'] as const
+    const links = (await Promise.all(states.map((state) => collect(this.#store.links({ state }))))).flat()
     const { people } = await this.#store.loadPeople([...new Set(links.flatMap(({ candidates }) => candidates ?? []))])
     const byId = new Map(people.map((person) => [person.id, person]))
-    return links.map(({ connection, recordId, reason: why, candidates }) => ({
+    return links.map(({ connection, recordId, state, reason: why, candidates }) => ({
       account: connection,
       id: recordId,
       record: this.#accounts.find(({ name }) => name === connection)?.record(recordId) ?? null,
-      reason: why ?? '',
+      reason:
+        state === 'second' ? 'you have said so: it goes away once you approve that with kith review' : (why ?? ''),
       candidates: (candidates ?? []).map((id) => ({ id, name: personName(byId.get(id), id) })),
     }))
   }
