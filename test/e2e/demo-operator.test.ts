@@ -78,7 +78,7 @@ async function human(method: 'POST' | 'PUT' | 'DELETE', path: string, body: obje
 
 async function edit(account: string, query: string, row: string, value: string): Promise<void> {
   const { id } = await only(account, query)
-  await human('PUT', `${account}/records/${id}`, { row, value })
+  await human('PUT', `${account}/records/${encodeURIComponent(id)}`, { row, value })
 }
 
 /** Not more often than an operator's page would: the API has a limit. */
