@@ -22,7 +22,7 @@ export interface Performance {
   /** Why everything that it plans waits for an operator, whatever else is approved. */
   readonly held?: string
   /** What is committed with it besides what was decided: asked after the decision. */
-  readonly facts?: (act: Act) => Pick<Commit, 'erasure'>
+  readonly facts?: (act: Act) => Pick<Commit, 'erasure' | 'unkeep'>
   /** Looks at what was planned, before it is committed. */
   readonly planned?: (ws: Workspace) => void
 }

@@ -1,7 +1,10 @@
-import { decideApply, type ApplyTerms, type Known } from '../engine/core/apply.ts'
+import { decideApply, type Known } from '../engine/core/apply.ts'
+import { keysToLookUp } from '../engine/core/erasure.ts'
+import { saidBy } from '../engine/core/hear.ts'
+import { keysOf } from '../engine/core/identity.ts'
 import { judgeDeletions, judgeFields, type BrakeCounts } from '../engine/core/brakes.ts'
-import type { Connector, Sighting } from '../engine/core/ports/connector.ts'
-import { decideKeep } from '../engine/core/keep.ts'
+import type { AppRecord, Connector, Sighting } from '../engine/core/ports/connector.ts'
+import { decideKeep, type KeepTerms } from '../engine/core/keep.ts'
 import type { Commit, CommitResult, FeedStep, Kept, Neighbourhood, Tally, Store } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
@@ -56,6 +59,12 @@ export interface Order {
   readonly pause?: string | null | undefined
 }
 
+/** Whether a create is under way in a connection: what is not known there may be of its making. */
+export async function isCreating(store: Pick<Store, 'intents'>, connection: string): Promise<boolean> {
+  for await (const _intent of store.intents({ connection, state: 'sending', op: 'create' })) return true
+  return false
+}
+
 /** The acknowledged pause of a connection: what is heard there is kept, and merged into nobody. */
 export async function pauseOf(store: Pick<Store, 'connections'>, connection: string): Promise<string | null> {
   const state = (await store.connections()).find(({ name }) => name === connection)
@@ -78,16 +87,22 @@ export async function applySightings(
   const { turn, readOver, keptOver } = order
   const ids = [...new Set(sightings.flatMap(idsOf))]
   const records = sightings.flatMap((sighting) => (sighting.kind === 'record' ? [sighting.record] : []))
+  const ends = sightings.some(({ kind }) => kind === 'gone' || kind === 'merged')
   const brakes = await fieldBrakes(runtime, connection)
   for (let attempt = 1; ; attempt++) {
     const pause = order.pause === undefined ? await pauseOf(store, connection.name) : order.pause
+    // Before the records are loaded: a create that is answered in between is known then.
+    const creating = ends && (await isCreating(store, connection.name))
     const hood = await store.loadRecords(connection.name, ids)
     if (readOver && movedOn(hood, connection.name, readOver, ids)) return 'early'
     const kept = pause === null ? [] : await keptOf(store, connection.name, ids)
     if (keptOver && keptAnew(kept, keptOver, ids)) return 'early'
-    const consents = await consentsOf(runtime, hood, connection, records)
+    const [consents, barred] = await Promise.all([
+      consentsOf(runtime, hood, connection, records),
+      barredAmong(runtime, connection, records),
+    ])
     const approval = await approvalHold(runtime)
-    const terms = { now_ms: runtime.now(), newId: runtime.newId, held: approval, deletionsHeld: held }
+    const terms = { now_ms: runtime.now(), newId: runtime.newId, held: approval, deletionsHeld: held, creating, barred }
     const decided =
       pause === null
         ? decideWithBrakes(brakes, connection, (heldFields) => {
@@ -113,10 +128,23 @@ function keepAll(
   connection: ConnectionRules,
   sightings: readonly Known[],
   kept: readonly Kept[],
-  terms: ApplyTerms,
+  terms: KeepTerms,
 ): Commit {
   const decided = decideKeep(ws, rules, connection, sightings, kept, terms)
   return { ...ws.commit(), ...decided }
+}
+
+/** Which of the keys of these records are barred by erasures. */
+export async function barredAmong(
+  { store, rules }: Pick<Runtime, 'store' | 'rules'>,
+  connection: ConnectionRules,
+  records: readonly AppRecord[],
+): Promise<ReadonlyMap<string, string>> {
+  const keys = records.flatMap(({ id, fields }) => {
+    const cells = saidBy(rules, connection, fields)
+    return keysToLookUp({ connection: connection.name, recordId: id, keys: keysOf(cells, rules.catalogue) }, cells)
+  })
+  return store.barred(keys)
 }
 
 /** Decides, and once more where what is decided trips a brake: one chunk could change a field everywhere before it is looked at. */

@@ -10,18 +10,24 @@ import {
   type CleanUpPart,
   type CleanUpWay,
 } from '../engine/core/clean-up.ts'
-import { keysToLookUp } from '../engine/core/erasure.ts'
 import { keysOf } from '../engine/core/identity.ts'
 import type { JsonObject } from '../engine/core/json.ts'
 import { decideMatch } from '../engine/core/match.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Act } from '../engine/core/act.ts'
-import type { AppRecord } from '../engine/core/ports/connector.ts'
 import type { Baseline, Commit, Intent, Kept, KeyHolder, Link, Pause } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { ActRefusedError } from './acts.ts'
-import { countedWith, decideWithBrakes, deletionsHeld, fieldBrakes, wakeAfter, type FieldBrakes } from './apply.ts'
+import {
+  barredAmong,
+  countedWith,
+  decideWithBrakes,
+  deletionsHeld,
+  fieldBrakes,
+  wakeAfter,
+  type FieldBrakes,
+} from './apply.ts'
 import { consentsOf } from './consents.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
 import { matchTerms, settleHousehold } from './settle.ts'
@@ -325,19 +331,6 @@ async function decide(
     return workspace
   })
   return { ws, decided }
-}
-
-/** Which of the records' keys are barred by erasures. */
-async function barredAmong(
-  { store, rules: { catalogue } }: Runtime,
-  { name, lens }: ConnectionRules,
-  records: readonly AppRecord[],
-): Promise<ReadonlyMap<string, string>> {
-  const keys = records.flatMap(({ id, fields }) => {
-    const cells = lens.get(fields)
-    return keysToLookUp({ connection: name, recordId: id, keys: keysOf(cells, catalogue) }, cells)
-  })
-  return store.barred(keys)
 }
 
 /** What settling would make of a decision: everybody who is new is matched, and everybody concerned planned. */

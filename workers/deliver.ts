@@ -4,7 +4,7 @@ import { failureFrom, type Failure } from '../engine/core/failure.ts'
 import type { Connector, WriteOutcome, WriteRequest } from '../engine/core/ports/connector.ts'
 import type { ConnectionState, Intent, Neighbourhood } from '../engine/core/ports/store.ts'
 import type { ConnectionRules } from '../engine/core/rules.ts'
-import { settleIntent, type Answer, type Answered } from '../engine/core/settle.ts'
+import { bringsAddress, settleIntent, type Answer, type Answered } from '../engine/core/settle.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import { wakeAfter } from './apply.ts'
 import { consentsOf } from './consents.ts'
@@ -191,7 +191,7 @@ export async function settleAll(runtime: Runtime, rules: ConnectionRules, answer
   if (answers.length === 0) return null
   for (let attempt = 1; ; attempt++) {
     const hood = await loadFor(runtime, rules, answers)
-    const ws = new Workspace(hood, await toldByCreates(runtime, rules, hood, answers))
+    const ws = new Workspace(hood, await toldOfNews(runtime, rules, hood, answers))
     const settled = answers.map(([intent, answer]) => {
       const settlement = settleIntent(ws, runtime.rules, rules, intent, answer, { now_ms: runtime.now() })
       return { intent, answer, settlement }
@@ -212,17 +212,24 @@ export async function settleAll(runtime: Runtime, rules: ConnectionRules, answer
   }
 }
 
-/** What the ledger says of new records: an app may have its own word on them from the start. */
-async function toldByCreates(
+/** What the ledger says of records that are new, or have a new address: it was told to nobody who had them. */
+async function toldOfNews(
   runtime: Runtime,
   rules: ConnectionRules,
   hood: Neighbourhood,
   answers: Answered,
 ): Promise<Consent[]> {
-  const created = answers.flatMap(([{ op }, answer]) =>
-    op === 'create' && answer.kind === 'written' ? [answer.record] : [],
+  const shadows = new Map(
+    hood.links.filter(({ connection }) => connection === rules.name).map(({ recordId, fields }) => [recordId, fields]),
   )
-  return created.length > 0 && rules.lens.consents.length > 0 ? consentsOf(runtime, hood, rules, created) : []
+  const news = answers.flatMap(([intent, answer]) => {
+    if (answer.kind !== 'written') return []
+    const { record } = answer
+    const before = shadows.get(record.id) ?? {}
+    const sent = { ...record, fields: { ...before, ...intent.fields } }
+    return bringsAddress(rules, intent, before) ? [record, sent] : []
+  })
+  return news.length > 0 ? consentsOf(runtime, hood, rules, news) : []
 }
 
 function wholeFailure(answers: Answered): Failure | null {

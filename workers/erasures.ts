@@ -1,5 +1,8 @@
 import {
+  bareLink,
   ERASED,
+  excluded,
+  excluderOf,
   isToErase,
   recordKey,
   type Certificate,
@@ -9,11 +12,17 @@ import {
 import type { Failure } from '../engine/core/failure.ts'
 import type { ConnectionState, Intent, Link, Neighbourhood } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
+import { barredAmong } from './apply.ts'
+import { batches } from './batches.ts'
+import { keepCopy } from './certificates.ts'
 import { textsOf } from './forget.ts'
 import type { Runtime } from './runtime.ts'
 
 /** How many erasures are looked at in one go: more are rarely open, and none is forgotten for it. */
 const OPEN_MAX = 100
+
+/** Rows of a pause that are looked at together. */
+const KEPT_BATCH = 500
 
 /** Where one record of an open erasure stands. */
 export interface ErasureStep {
@@ -84,26 +93,49 @@ export async function tendErasures(runtime: Runtime): Promise<Certificate[]> {
   for (const erasure of await store.erasures({ state: 'open', limit: OPEN_MAX })) {
     const steps = await erasureSteps(runtime, erasure)
     if (steps.some(({ state }) => state === 'waiting')) continue
+    if (!(await excludeKept(runtime))) {
+      await runtime.queue.wakeSettle()
+      continue
+    }
     const hood = await store.loadPeople(erasure.people)
     const certificate = await certify(runtime, erasure, hood, steps)
     if (!(await store.purge(erasure.id, certificate, textsOf(hood.people)))) continue
     made.push(certificate)
     runtime.log.info('erased', { erasure: erasure.id, records: certificate.records.length })
-    await keep(runtime, certificate)
+    await keepCopy(runtime, certificate)
   }
   return made
 }
 
-/** A copy beside the data: the store has the certificate whatever becomes of it. */
-async function keep({ keepCertificate, log }: Runtime, certificate: Certificate): Promise<void> {
-  try {
-    await keepCertificate?.(certificate)
-  } catch (error) {
-    log.warn('the file of a certificate could not be written', {
-      erasure: certificate.erasure,
-      error: error instanceof Error ? error.name : 'unknown',
-    })
+/**
+ * What was kept in a pause before it was known whose it is: records that are nobody's and fall under an erasure take no part, and
+ * nothing of them is kept.
+ * @returns false where they are changing just now: try again
+ */
+async function excludeKept(runtime: Runtime): Promise<boolean> {
+  const { store, rules } = runtime
+  for (const { name, pause } of await store.connections()) {
+    const connection = rules.connections.get(name)
+    if (!connection || pause?.since_ms == null) continue
+    for await (const batch of batches(store.kept(name), KEPT_BATCH)) {
+      const records = batch.flatMap(({ record }) => record ?? [])
+      const barred = await barredAmong(runtime, connection, records)
+      if (barred.size === 0) continue
+      const ids = records.map(({ id }) => id)
+      const links = new Map((await store.loadRecords(name, ids)).links.map((link) => [recordKey(link), link]))
+      const out = batch.flatMap((kept) => {
+        const link = links.get(recordKey(kept))
+        if (!kept.record || (link && link.personId !== null)) return []
+        const erasure = excluderOf(rules, connection, kept.record, link, barred)
+        return erasure === undefined ? [] : [{ kept, link: excluded(bareLink(name, kept.record, link), erasure) }]
+      })
+      if (out.length === 0) continue
+      const unkeep = out.map(({ kept: { recordId, mark } }) => ({ connection: name, recordId, mark }))
+      const { kind } = await store.commit({ links: out.map(({ link }) => link), unkeep })
+      if (kind !== 'committed') return false
+    }
   }
+  return true
 }
 
 async function certify(

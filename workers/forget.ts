@@ -6,30 +6,22 @@ import {
   carry,
   excluder,
   keysOfPeople,
+  recordKey,
   type Certificate,
   type Erasure,
   type Waiver,
 } from '../engine/core/erasure.ts'
-import { compareNames } from '../engine/core/identity.ts'
 import { nameOf, valuesOf, type Person } from '../engine/core/person.ts'
-import type { Holdings, KeyHolder, Link, Neighbourhood, Store } from '../engine/core/ports/store.ts'
+import type { Holdings, Link, Neighbourhood, Store } from '../engine/core/ports/store.ts'
 import type { Rules } from '../engine/core/rules.ts'
 import { ActRefusedError, perform, record } from './acts.ts'
+import { keepCopy } from './certificates.ts'
+import { gather, type Whole } from './gather.ts'
 import type { Runtime } from './runtime.ts'
+import { Seen } from './seen.ts'
 
 /** Who erases somebody, and on what ground. */
 export type ForgetWish = Pick<Act, 'by' | 'why'>
-
-/** Somebody with all that there is of them. */
-interface Whole {
-  readonly people: readonly Person[]
-  readonly hood: Neighbourhood
-  readonly holders: readonly KeyHolder[]
-  /** Records that wait to be matched, or that an operator is asked about, and carry nothing but theirs. */
-  readonly theirs: readonly Link[]
-  /** Records that may be theirs, and may be another's: nobody but an operator can tell. */
-  readonly undecided: readonly Link[]
-}
 
 /** One record that is to go. */
 export interface DoomedRecord {
@@ -55,6 +47,8 @@ export interface ForgetPreview {
   readonly shared: number
   /** Of how many of them the consent ledger knows something. */
   readonly consents: number
+  /** A digest of who and what is to go: {@link forget} refuses where that is something else by then. */
+  readonly seen: string
 }
 
 /** What forgetting somebody would do. Changes nothing. @throws ActRefusedError when there is nobody to forget */
@@ -63,18 +57,33 @@ export async function previewForget(runtime: Runtime, personId: string): Promise
   const whole = await gather(store, rules, personId)
   const person = whole.people[0] as Person
   const ids = whole.people.map(({ id }) => id)
-  const keys = keysOfPeople(whole.people, linksOf(whole))
-  const shared = new Set(others(whole).map(({ key }) => key))
+  const keys = keysOfPeople(whole.people, whole.hood.links)
   return {
     person: { id: person.id, name: nameOf(valuesOf(person), person.id) },
     merged: ids.length - 1,
-    records: [...linksOf(whole), ...whole.theirs].flatMap((link) => doomed(rules, link) ?? []),
+    records: [...whole.hood.links, ...whole.theirs].flatMap((link) => doomed(rules, link) ?? []),
     undecided: whole.undecided.map(({ connection, recordId }) => ({ connection, recordId })),
     held: await store.holdings(ids),
     barred: keys.length,
-    shared: keys.filter((key) => shared.has(key)).length,
+    shared: keys.filter((key) => whole.shared.has(key)).length,
     consents: (await store.consents(keys)).length,
+    seen: await digestOf(runtime, whole),
   }
+}
+
+/** Of the people, of what becomes of which record, and of the keys that are barred; not of how much is known of them. */
+async function digestOf({ store, rules }: Pick<Runtime, 'store' | 'rules'>, whole: Whole): Promise<string> {
+  const links = whole.hood.links
+  const records = [...links, ...whole.theirs].flatMap((link) => {
+    const { connection, recordId, how } = doomed(rules, link) ?? {}
+    return connection === undefined ? [] : [[connection, recordId, how].join('\n')]
+  })
+  const seen = new Seen()
+  seen.add(whole.people.map(({ id }) => id).sort())
+  seen.add(records.sort())
+  seen.add(whole.undecided.map(recordKey).sort())
+  seen.add((await store.fingerprints(keysOfPeople(whole.people, links))).sort())
+  return seen.end()
 }
 
 function doomed(rules: Rules, { connection, recordId, state }: Link): DoomedRecord | null {
@@ -87,15 +96,22 @@ function doomed(rules: Rules, { connection, recordId, state }: Link): DoomedReco
 /**
  * Begins to forget somebody: from this moment they are barred, and what every app has of them is to be deleted. Goes on by itself
  * until all have answered; see {@link tendErasures}.
- * @throws ActRefusedError when there is nobody to forget
+ * @param wish with `seen`: what the preview showed
+ * @throws ActRefusedError when there is nobody to forget, or not as it was shown
  */
-export async function forget(runtime: Runtime, personId: string, { by, why }: ForgetWish): Promise<Erasure> {
+export async function forget(
+  runtime: Runtime,
+  personId: string,
+  { by, why, seen }: ForgetWish & { readonly seen?: string },
+): Promise<Erasure> {
   const { store, rules } = runtime
   const id = runtime.newId()
   let whole: Whole | undefined
+  let asSeen = true
   let people: readonly string[] = []
   const load = async (): Promise<Neighbourhood> => {
     whole = await gather(store, rules, personId)
+    asSeen = seen === undefined || seen === (await digestOf(runtime, whole))
     return { ...whole.hood, links: [...whole.hood.links, ...whole.theirs] }
   }
   const begun = (act: Act): Erasure => ({ id, opened_ms: act.at_ms, by, why, people, state: 'open', waived: {} })
@@ -104,6 +120,7 @@ export async function forget(runtime: Runtime, personId: string, { by, why }: Fo
     { by, why, kind: 'forget', about: { erasure: id } },
     load,
     (ws) => {
+      if (!asSeen) return 'there is more of the person, or less, than what was shown'
       const { people: all, theirs } = whole as Whole
       people = [...beginErasure(ws, all, runtime.newId), ...theirs.map((link) => carry(ws, link, runtime.newId()))]
       return null
@@ -112,8 +129,9 @@ export async function forget(runtime: Runtime, personId: string, { by, why }: Fo
     {
       facts: (at) => {
         const all = whole as Whole
-        const keys = barredKeys(all.people, [...linksOf(all), ...all.theirs], others(all))
-        return { erasure: { erasure: begun(at), keys } }
+        const keys = barredKeys(all.people, [...all.hood.links, ...all.theirs], all.shared)
+        const unkeep = all.kept.map(({ connection, recordId, mark }) => ({ connection, recordId, mark }))
+        return { erasure: { erasure: begun(at), keys }, ...(unkeep.length > 0 ? { unkeep } : {}) }
       },
     },
   )
@@ -123,9 +141,14 @@ export async function forget(runtime: Runtime, personId: string, { by, why }: Fo
 
 /**
  * Deletes records that somebody has made anew of a person who was erased: those that an erasure excludes.
+ * @param wish with `seen`: how many records were shown
  * @throws ActRefusedError when there are none
  */
-export async function forgetAgain(runtime: Runtime, erasure: Erasure, { by, why }: ForgetWish): Promise<Erasure> {
+export async function forgetAgain(
+  runtime: Runtime,
+  erasure: Erasure,
+  { by, why, seen }: ForgetWish & { readonly seen?: number },
+): Promise<Erasure> {
   const { store } = runtime
   if (erasure.state === 'lifted') throw new ActRefusedError('the erasure was lifted: they are records like any')
   const id = runtime.newId()
@@ -142,6 +165,7 @@ export async function forgetAgain(runtime: Runtime, erasure: Erasure, { by, why 
       return { people: [], links, intents: [], conflicts: [], suspected: new Map() }
     },
     (ws) => {
+      if (seen !== undefined && links.length !== seen) return `${links.length} records are there by now, not ${seen}`
       people = links.map((link) => carry(ws, link, runtime.newId()))
       return links.length === 0 ? 'nobody has added the person again' : null
     },
@@ -187,6 +211,8 @@ export async function lift(runtime: Runtime, erasure: Erasure, { by, why }: Forg
     throw new ActRefusedError('it is not done yet: apps are deleting the person just now, and that cannot be undone')
   }
   await record(runtime, { by, why, kind: 'forget', about: { erasure: erasure.id, lifted: true } })
+  const { certificate } = erasure
+  if (certificate) await keepCopy(runtime, { ...certificate, lifted: new Date(runtime.now()).toISOString() })
   await runtime.queue.wakeSettle()
 }
 
@@ -195,63 +221,6 @@ export async function erasureById(store: Store, id: string): Promise<Erasure> {
   const [erasure] = await store.erasures({ id, limit: 1 })
   if (!erasure) throw new ActRefusedError(`there is no erasure ${id}`)
   return erasure
-}
-
-/** Everything there is of a person. @throws ActRefusedError when there is nobody */
-async function gather(store: Store, rules: Rules, personId: string): Promise<Whole> {
-  const merged = await store.absorbed([personId])
-  const hood = await store.loadPeople([personId, ...merged])
-  const people = hood.people.toSorted((a, b) => Number(b.id === personId) - Number(a.id === personId))
-  const [person] = people
-  if (person?.id !== personId) throw new ActRefusedError('the person is not here any more')
-  if (person.state === 'erased') throw new ActRefusedError('the person is being erased already')
-  const own = hood.links.filter(({ personId: of }) => of !== null)
-  const holders = await store.keyHolders(keysOfPeople(people, own))
-  const loose = await looseRecords(store, holders)
-  const keys = new Set(keysOfPeople(people, own))
-  const isTheirs = (link: Link): boolean => {
-    const strong = link.keys.filter((key) => !key.startsWith('phone:'))
-    const decisive = strong.length > 0 ? strong : link.keys
-    const cells = rules.connections.get(link.connection)?.lens.get(link.fields)
-    const named = cells !== undefined && people.some((one) => compareNames(cells, valuesOf(one)) !== 'unlike')
-    return named && decisive.length > 0 && decisive.every((key) => keys.has(key))
-  }
-  return {
-    people,
-    hood: { ...hood, links: own },
-    holders,
-    theirs: loose.filter(isTheirs),
-    undecided: loose.filter((link) => !isTheirs(link)),
-  }
-}
-
-async function looseRecords(store: Store, holders: readonly KeyHolder[]): Promise<Link[]> {
-  const waiting = holders.filter(({ personId, state }) => personId === null && state !== 'erased')
-  const found = new Map<string, Link>()
-  for (const [connection, some] of Map.groupBy(waiting, (holder) => holder.connection)) {
-    const hood = await store.loadRecords(
-      connection,
-      some.map(({ recordId }) => recordId),
-    )
-    for (const link of hood.links) {
-      if (link.personId === null) found.set(`${link.connection}\n${link.recordId}`, link)
-    }
-  }
-  return [...found.values()]
-}
-
-function linksOf(whole: Whole): readonly Link[] {
-  return whole.hood.links
-}
-
-/** Whoever else has one of their keys. */
-function others({ people, holders, theirs }: Whole): KeyHolder[] {
-  const own = new Set(people.map(({ id }) => id))
-  const records = new Set(theirs.map(({ connection, recordId }) => `${connection}\n${recordId}`))
-  return holders.filter(
-    ({ personId, connection, recordId }) =>
-      !(personId === null ? records.has(`${connection}\n${recordId}`) : own.has(personId)),
-  )
 }
 
 /** What an operator may have written of people, in lower case: what is looked for in the reasons of acts. */

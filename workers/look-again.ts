@@ -1,5 +1,7 @@
 import { sameFields } from '../engine/core/diff.ts'
-import { failureFrom } from '../engine/core/failure.ts'
+import { isKnownAsErased, namedOrNot } from '../engine/core/erasure.ts'
+import { failureFrom, type Failure } from '../engine/core/failure.ts'
+import { keysOf } from '../engine/core/identity.ts'
 import type { Connector, ReadAnswer } from '../engine/core/ports/connector.ts'
 import { standing } from '../engine/core/people.ts'
 import type { Intent, Link } from '../engine/core/ports/store.ts'
@@ -8,6 +10,7 @@ import type { ConnectionRules } from '../engine/core/rules.ts'
 import { Workspace } from '../engine/core/workspace.ts'
 import type { Runtime } from './runtime.ts'
 import { withStanding } from './standing.ts'
+import { takenAway, UNDO_DELETES } from './undo.ts'
 
 /**
  * The last look before something is written. Nobody is created who is there already; and where an app has no preconditions, the records are read once more just before they are written: an edit that Kith has not
@@ -23,8 +26,12 @@ export async function lookAgain(
   signal?: AbortSignal,
 ): Promise<{ moved: Answered; still: readonly Intent[] }> {
   const { twice, rest } = await alreadyThere(runtime, rules, intents)
-  const seconds = await stillSecond(runtime, rules, connector, rest, signal)
-  const moved = [...twice, ...seconds.moved]
+  const { refused, others } = await refuseErased(runtime, rules, rest)
+  const waiting = new Set(await takenAway(runtime.store, others))
+  const held = [...waiting].map((intent) => [intent, { kind: 'held', reason: UNDO_DELETES }] as const)
+  const free = others.filter((intent) => !waiting.has(intent))
+  const seconds = await stillSecond(runtime, rules, connector, free, signal)
+  const moved = [...twice, ...refused, ...held, ...seconds.moved]
   if (connector.capabilities.precondition) return { moved, still: seconds.still }
   const again = await compare(runtime, rules, connector, seconds.still, signal)
   return { moved: [...moved, ...again.moved], still: again.still }
@@ -45,6 +52,35 @@ async function alreadyThere(
   const isTwice = (intent: Intent): boolean => intent.op === 'create' && here.has(intent.personId)
   const twice = intents.filter(isTwice).map((intent) => [intent, { kind: 'overtaken' }] as const)
   return { twice, rest: intents.filter((intent) => !isTwice(intent)) }
+}
+
+/**
+ * Nobody is created by whom an app would know none but somebody erased (I7): a human elsewhere may have given their address to
+ * a person who has no other. What humans write there is theirs, and goes no further.
+ */
+async function refuseErased(
+  { store, rules: { catalogue } }: Runtime,
+  { lens }: ConnectionRules,
+  intents: readonly Intent[],
+): Promise<{ refused: Answered; others: readonly Intent[] }> {
+  const creates = intents
+    .filter(({ op }) => op === 'create')
+    .map((intent) => ({ intent, cells: lens.get(intent.fields) }))
+  const known = creates.map(({ intent, cells }) => ({ intent, cells, keys: keysOf(cells, catalogue) }))
+  const barred = await store.barred(known.flatMap(({ keys, cells }) => namedOrNot(keys, cells)))
+  const erased = new Set(
+    known.flatMap(({ intent, cells, keys }) => (isKnownAsErased(keys, cells, barred) ? intent : [])),
+  )
+  return {
+    refused: [...erased].map((intent) => [intent, { kind: 'failed', failure: ALL_BARRED }] as const),
+    others: intents.filter((intent) => !erased.has(intent)),
+  }
+}
+
+const ALL_BARRED: Failure = {
+  kind: 'permanent',
+  message: 'everything that this person would be known by there is barred: it was somebody’s who was erased',
+  advice: 'If it is somebody else, give them an address of their own, or lift the erasure; then run: kith parked retry',
 }
 
 /**

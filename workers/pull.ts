@@ -1,7 +1,7 @@
 import { FailureError, failureFrom } from '../engine/core/failure.ts'
 import type { Json } from '../engine/core/json.ts'
 import type { Connector, ReadAnswer, Sighting } from '../engine/core/ports/connector.ts'
-import { applyChunk, deletionsHeld } from './apply.ts'
+import { applyChunk, deletionsHeld, isCreating } from './apply.ts'
 import type { Chunk, Runtime } from './runtime.ts'
 
 /**
@@ -77,11 +77,13 @@ function idOf(sighting: Sighting): string {
 /** Leaves out records whose revision is the one we know: nothing changed there. In a pause we know what is kept, too. */
 async function withoutEchoes(
   runtime: Runtime,
-  { connection, pause }: Pass,
+  { connection, pause, sent }: Pass,
   sightings: readonly Sighting[],
 ): Promise<Sighting[]> {
   if (sightings.length === 0) return []
   const ids = sightings.map(idOf)
+  // Before what is known is looked up: a create that is answered in between is known then.
+  const creating = sightings.some(({ kind }) => kind === 'gone') && (await isCreating(runtime.store, connection))
   const known = new Map(await runtime.store.known(connection, ids))
   if (pause !== null) {
     for await (const { recordId, record, end } of runtime.store.kept(connection, ids)) {
@@ -91,7 +93,9 @@ async function withoutEchoes(
   }
   const news = sightings.filter((sighting) => {
     const entry = known.get(idOf(sighting))
-    if (sighting.kind === 'gone') return entry !== undefined && entry.state !== 'gone'
+    // An older reading of it is on its way: the later word, echo or not, has to come after it.
+    if (sent.has(idOf(sighting))) return true
+    if (sighting.kind === 'gone') return entry === undefined ? creating : entry.state !== 'gone'
     if (sighting.kind === 'merged' || !entry) return true
     const rev = sighting.kind === 'record' ? sighting.record.rev : sighting.rev
     const same = rev !== null && entry.rev === rev && entry.state !== 'gone' && entry.state !== 'missing'
@@ -132,6 +136,8 @@ class Pass {
   readonly anew: boolean
   /** The pause in which it was begun; what it hears is kept. */
   readonly pause: string | null
+  /** Records of which something was passed on, to be applied at any time. */
+  readonly sent = new Set<string>()
   readonly #runtime: Runtime
   readonly #number: number
   readonly #readWith: string
@@ -163,6 +169,7 @@ class Pass {
 
   async add(sightings: readonly Sighting[], cursor: Json | undefined): Promise<void> {
     const { chunk_max } = this.#runtime.limits
+    for (const sighting of sightings) this.sent.add(idOf(sighting))
     await this.#judgeDeletions(sightings)
     for (let start = 0; start < sightings.length; start += chunk_max) {
       await this.#flush()

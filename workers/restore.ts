@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, chmod } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import {
   BackupRowError,
   SECTIONS,
   type BackupStore,
+  type Filling,
   type FillPurpose,
   type Section,
   type SectionCounts,
@@ -15,6 +16,7 @@ import { makeScratch } from '../engine/store/scratch.ts'
 import { openDatabase } from '../engine/store/embedded/database.ts'
 import { BackupError, openBackup, totalOf, type BackupHeader, type Digests, type Progress } from './backup-file.ts'
 import { digestsOf } from './backup.ts'
+import { readCertificates, standing } from './certificates.ts'
 import type { Household } from './household.ts'
 import { APPROVED } from './runtime.ts'
 
@@ -24,6 +26,8 @@ export interface RestoreReport {
   readonly approved: boolean
   /** Connections of the backup that the config does not name: what is known of them waits until it does. */
   readonly unnamed: readonly string[]
+  /** People in the backup who were erased since it was made: every app is asked once more, and then nothing of them is left. */
+  readonly erasedAgain: number
 }
 
 /** The backup is of other apps than the config names; nothing was changed. */
@@ -35,10 +39,17 @@ export class OtherAppsError extends Error {
  * Puts everything back into an empty Kith, in one transaction: whoever dies in the middle has an empty Kith still. Afterwards
  * each connection is read from where the backup stood, matched and planned anew before anything is written there.
  *
+ * Whoever was erased since the backup was made is barred again, and erased again where they are in it: by the certificates of
+ * those erasures, in the data folder, or in a folder `erasures` beside the backup.
+ *
  * @throws BackupError for a file that nothing can be restored from, NotEmptyError where there is anything already,
- *   OtherAppsError where a connection is of another app by now; nothing was changed then
+ *   CertificateError for a certificate that cannot be read, OtherAppsError where a connection is of another app by now; nothing was changed then
  */
 export async function restoreAll(household: Household, file: string, progress: Progress = {}): Promise<RestoreReport> {
+  const certificates = [
+    ...(await readCertificates(household.certificates)),
+    ...(await readCertificates(join(dirname(file), 'erasures'))),
+  ]
   const store = await openBackupStore(household.databaseUrl)
   try {
     const apps = new Map<string, string>()
@@ -46,12 +57,16 @@ export async function restoreAll(household: Household, file: string, progress: P
       if (section === 'connection') for (const row of rows) apps.set(row['name'] as string, row['app'] as string)
       if (section === 'connection') refuseOtherApps(household, apps)
     }
-    const { header } = await fill(store, file, 'resume', progress, look)
+    let erasedAgain = 0
+    const { header } = await fill(store, file, 'resume', progress, look, async (filling) => {
+      erasedAgain = await filling.eraseAgain(standing(certificates), Date.now())
+    })
     const named = new Set(household.config.connections.map(({ name }) => name))
     return {
       header,
       approved: (await household.store.getFact(APPROVED)) === household.fingerprint,
       unnamed: [...apps.keys()].filter((name) => !named.has(name)),
+      erasedAgain,
     }
   } finally {
     await store.close()
@@ -118,6 +133,7 @@ async function fill(
   purpose: FillPurpose,
   progress: Progress,
   look: (section: Section, rows: readonly { readonly [column: string]: unknown }[]) => void = () => undefined,
+  last: (filling: Filling) => Promise<void> = () => Promise.resolve(),
 ): Promise<{ header: BackupHeader }> {
   const reader = await openBackup(file, progress)
   try {
@@ -129,6 +145,7 @@ async function fill(
       }
       const misfits = await filling.misfits()
       if (misfits.length > 0) throw disagreeing(file, misfits.join('; '))
+      await last(filling)
       progress.signal?.throwIfAborted()
       await filling.commit()
       return { header: reader.header }

@@ -3,15 +3,17 @@ import { Apartness, recordSubject } from '../engine/core/apart.ts'
 import { keysToLookUp } from '../engine/core/erasure.ts'
 import { FailureError } from '../engine/core/failure.ts'
 import { judgeFields } from '../engine/core/brakes.ts'
+import { saidBy } from '../engine/core/hear.ts'
 import { decideMatch, type MatchTerms } from '../engine/core/match.ts'
 import { planPerson } from '../engine/core/plan.ts'
 import type { Link } from '../engine/core/ports/store.ts'
 import { Workspace } from '../engine/core/workspace.ts'
-import { applySightings, deletionsHeld, keptMarksOf, versionsOf, wakeAfter } from './apply.ts'
+import { applySightings, deletionsHeld, isCreating, keptMarksOf, versionsOf, wakeAfter } from './apply.ts'
 import { consentsFor } from './consents.ts'
 import { tendErasures } from './erasures.ts'
 import { approvalHold, type Runtime } from './runtime.ts'
 import { withStanding } from './standing.ts'
+import { takenAway, UNDO_DELETES } from './undo.ts'
 
 /**
  * Brings the household in order: reads again what is to be read again, finds out who staged records are, and plans the
@@ -103,8 +105,8 @@ export async function matchTerms(runtime: Runtime, links: readonly Link[]): Prom
   const { store } = runtime
   const records = links.map((link) => recordSubject(link.connection, link.recordId))
   const lookUp = links.flatMap((link) => {
-    const lens = runtime.rules.connections.get(link.connection)?.lens
-    return lens ? keysToLookUp(link, lens.get(link.fields)) : []
+    const connection = runtime.rules.connections.get(link.connection)
+    return connection ? keysToLookUp(link, saidBy(runtime.rules, connection, link.fields)) : []
   })
   return {
     now_ms: runtime.now(),
@@ -117,12 +119,7 @@ export async function matchTerms(runtime: Runtime, links: readonly Link[]): Prom
 
 async function connectionsCreating(runtime: Runtime): Promise<Set<string>> {
   const creating = new Set<string>()
-  for (const name of runtime.rules.connections.keys()) {
-    for await (const intent of runtime.store.intents({ connection: name, state: 'sending', op: 'create' })) {
-      creating.add(intent.connection)
-      break
-    }
-  }
+  for (const name of runtime.rules.connections.keys()) if (await isCreating(runtime.store, name)) creating.add(name)
   return creating
 }
 
@@ -141,12 +138,20 @@ async function planUnplanned(runtime: Runtime, signal?: AbortSignal): Promise<vo
     const held = await approvalHold(runtime)
     const terms = { now_ms: runtime.now(), newId: runtime.newId, held, heldFields, withStanding: true as const }
     for (const id of ids) planPerson(ws, runtime.rules, id, terms)
+    await holdUndone(runtime, ws)
     const commit = ws.commit()
     const result = await store.commit({ ...commit, planned: flags })
     if (result.kind === 'committed') {
       runtime.events.planned(commit.intents ?? [])
       await wakeAfter(runtime, commit, false)
     } else if (++lost > runtime.limits.mergeAttempts_max) return runtime.queue.wakeSettle()
+  }
+}
+
+/** What an undo takes away waits for one more look, also where it could be planned only now. */
+async function holdUndone({ store }: Runtime, ws: Workspace): Promise<void> {
+  for (const intent of await takenAway(store, ws.commit().intents ?? [])) {
+    ws.intend({ ...intent, state: 'held', held: UNDO_DELETES })
   }
 }
 

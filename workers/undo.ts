@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { sameJson, type Json, type JsonObject } from '../engine/core/json.ts'
-import { PERSON_RECORD } from '../engine/core/catalogue.ts'
+import { PERSON_RECORD, PERSON_STATE } from '../engine/core/catalogue.ts'
 import { consentKeyOf, consentKeysOf, isConsentCell } from '../engine/core/consent.ts'
 import { mergedStateFrom } from '../engine/core/people.ts'
 import type { Rule } from '../engine/core/person.ts'
@@ -353,6 +353,28 @@ async function* entries(
     before = page.at(-1)?.id
     if (before === undefined || page.length < LOG_PAGE) return
   }
+}
+
+/** Log entries looked at to tell how somebody came to be deleted: the newest of each is wanted. */
+const STATES_MAX = 2000
+
+/**
+ * Those of some deletes that an undo has led to, and no operator has let go: their people were taken out by an undo. They may have
+ * been planned anywhere since: a record that was just being made then is known only later.
+ */
+export async function takenAway(store: Store, intents: readonly Intent[]): Promise<Intent[]> {
+  const deletes = intents.filter(({ op, state, released }) => op === 'delete' && state !== 'held' && !released)
+  if (deletes.length === 0) return []
+  const people = [...new Set(deletes.map(({ personId }) => personId))]
+  const log = await store.log({ people, cell: PERSON_STATE, limit: STATES_MAX })
+  // Newest first: what is set last is what stands.
+  const lastAct = new Map(log.toReversed().map(({ personId, act }) => [personId, act]))
+  const undos = new Set<string>()
+  for (const id of new Set(lastAct.values())) {
+    const [act] = id === null ? [] : await store.acts({ id, limit: 1 })
+    if (act?.kind === 'undo') undos.add(act.id)
+  }
+  return deletes.filter(({ personId }) => undos.has(lastAct.get(personId) ?? ''))
 }
 
 /** What an undo makes anew, and what it takes away, is looked at once more before it is sent. */

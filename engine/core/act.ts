@@ -115,6 +115,7 @@ export function linkRecord(
   const came = { connection: connection.name, record: recordId }
   ws.log(changeOf(origin, PERSON_RECORD, null, came, actStamp(actor, undefined), 'applied', 'act'))
   hearRecord(ws, rules, connection, linked, recordOf(link), actor.at_ms, true)
+  if (link.recheck) ws.saveLink({ ...(ws.link(connection.name, recordId) as Link), recheck: true })
   ws.withdraw(personId, connection.name)
   ws.markUnplanned(personId)
   return null

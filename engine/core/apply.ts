@@ -1,6 +1,6 @@
 import { PERSON_RECORD, PERSON_STATE } from './catalogue.ts'
 import { mapped, sameFields } from './diff.ts'
-import { sightErased } from './erasure.ts'
+import { excludeTurned, sightErased } from './erasure.ts'
 import { hearRecord, saidBy, withoutFailure } from './hear.ts'
 import { hearConsents } from './hear-consent.ts'
 import { keysOf } from './identity.ts'
@@ -17,6 +17,10 @@ export type Known = Exclude<Sighting, { kind: 'hint' }>
 export interface ApplyTerms extends PlanTerms {
   /** The brake's sentence when deletions heard now are not to be believed, or null. */
   readonly deletionsHeld: string | null
+  /** A create is under way in the connection: a record that nobody knows and that is gone already may be of its making. */
+  readonly creating?: boolean
+  /** Which keys of the records at hand are barred by erasures: see keysToLookUp in erasure.ts. Without it none is. */
+  readonly barred?: ReadonlyMap<string, string>
 }
 
 /**
@@ -34,13 +38,13 @@ export function decideApply(
   for (const sighting of sightings) {
     switch (sighting.kind) {
       case 'record':
-        sightRecord(ws, rules, connection, sighting.record, terms.now_ms)
+        sightRecord(ws, rules, connection, sighting.record, terms)
         break
       case 'gone':
         sightDeletion(ws, connection, sighting.id, terms)
         break
       case 'merged':
-        sightMerge(ws, connection, sighting.id, sighting.into, terms.now_ms)
+        sightMerge(ws, connection, sighting.id, sighting.into, terms)
         break
       case 'broken':
         sightBroken(ws, connection, sighting)
@@ -50,12 +54,14 @@ export function decideApply(
   for (const personId of ws.touchedPeople) planPerson(ws, rules, personId, terms)
 }
 
+const NONE: ReadonlyMap<string, string> = new Map()
+
 function sightRecord(
   ws: Workspace,
   rules: Rules,
   connection: ConnectionRules,
   record: AppRecord,
-  now_ms: number,
+  { now_ms, barred = NONE }: ApplyTerms,
 ): void {
   const link = ws.link(connection.name, record.id)
   if (link?.state === 'gone' && !link.recheck) {
@@ -83,6 +89,9 @@ function sightRecord(
     ws.saveLink({ ...rest, recheck: true })
     return
   }
+  const fields = mapped(connection.lens, record.fields)
+  if (barred.size > 0 && excludeTurned(ws, rules, connection, link, record, barred))
+    return hearConsents(ws, connection, undefined, record, fields, now_ms)
   if (link.state === 'gone' || link.state === 'missing') {
     const person = ws.person(link.personId)
     if (person && person.state !== 'live' && person.state !== 'merged') ws.savePerson({ ...person, state: 'live' })
@@ -93,7 +102,7 @@ function sightRecord(
       return stage(ws, rules, connection, { ...link, personId: null, state: 'staged' }, record, now_ms)
     }
   }
-  hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
+  hearConsents(ws, connection, link, record, fields, now_ms)
   hearRecord(ws, rules, connection, link, record, now_ms)
 }
 
@@ -161,7 +170,7 @@ function stage(
 
 function sightDeletion(ws: Workspace, connection: ConnectionRules, id: string, terms: ApplyTerms): void {
   const link = ws.link(connection.name, id)
-  if (!link) return
+  if (!link) return rememberEnd(ws, connection, id, terms)
   if (link.state === 'gone') {
     if (link.recheck) ws.saveLink({ ...link, recheck: false })
     return
@@ -188,6 +197,14 @@ function sightDeletion(ws: Workspace, connection: ConnectionRules, id: string, t
     return
   }
   believeDeletion(ws, connection, link, terms.now_ms)
+}
+
+/**
+ * A record that nobody knows is gone. If it is the very one that Kith is creating, the feed says so once, and the answer to the
+ * create comes after: that is to find the record ended, and to ask the app once more (settle.ts).
+ */
+function rememberEnd(ws: Workspace, connection: ConnectionRules, id: string, { creating }: ApplyTerms): void {
+  if (creating) ws.saveLink({ ...unreadLink(connection.name, id), state: 'gone', recheck: false })
 }
 
 /** The record is gone: the delete policy of its connection says what that means for the person elsewhere. */
@@ -218,9 +235,11 @@ export function believeDeletion(ws: Workspace, connection: ConnectionRules, link
 }
 
 /** One record was merged into another inside the app: whoever was linked to the loser is linked to the winner. */
-function sightMerge(ws: Workspace, connection: ConnectionRules, id: string, into: string, now_ms: number): void {
+function sightMerge(ws: Workspace, connection: ConnectionRules, id: string, into: string, terms: ApplyTerms): void {
+  const { now_ms } = terms
   const loser = ws.link(connection.name, id)
-  if (!loser || id === into) return
+  if (id === into) return
+  if (!loser) return rememberEnd(ws, connection, id, terms)
   if (loser.state === 'gone') {
     if (loser.recheck) ws.saveLink({ ...loser, recheck: false })
     return

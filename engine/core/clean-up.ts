@@ -1,7 +1,7 @@
 import { decideApply, type ApplyTerms, type Known } from './apply.ts'
 import { valuesOf, type Person } from './person.ts'
 import { diffRecord, mapped, sameFields } from './diff.ts'
-import { carry, erasureOf, excluded } from './erasure.ts'
+import { bareLink, excluded, excluderOf, excludeTurned } from './erasure.ts'
 import { compact, hearRecord, keepRewrites, withoutFailure } from './hear.ts'
 import { matches, type Filter } from './include.ts'
 import { keysOf } from './identity.ts'
@@ -13,10 +13,7 @@ import type { Kept, Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
 import { changeOf, type Workspace } from './workspace.ts'
 
-export interface CleanUpTerms extends ApplyTerms {
-  /** Keys of people who were erased: see keysToLookUp in erasure.ts. */
-  readonly barred: ReadonlyMap<string, string>
-}
+export type CleanUpTerms = ApplyTerms & Required<Pick<ApplyTerms, 'barred'>>
 
 /** What a clean-up consists of. A record that others were merged into belongs to the merge. */
 export type CleanUpGroup = 'edits' | 'merges' | 'deletes' | 'creates'
@@ -218,7 +215,8 @@ function takeOver(
     recheck: false,
     ...(record.modified_ms === undefined ? {} : { modified_ms: record.modified_ms }),
   })
-  if (link.personId !== null) ws.touch(link.personId)
+  // Whoever plans them at the same time goes by the shadow of before, and has lost.
+  if (person) ws.savePerson(person)
 }
 
 function dropOne(
@@ -240,6 +238,7 @@ function dropOne(
   const mine = link?.personId !== null && link?.personId !== undefined && link.state !== 'gone' ? link : undefined
   if (!mine || mine.state === 'second')
     return leaveOut(ws, rules, connection, link, record, holders.get(record.id) ?? [], barred)
+  if (barred.size > 0 && excludeTurned(ws, rules, connection, mine, record, barred)) return
   takeOver(
     ws,
     rules,
@@ -280,7 +279,7 @@ function leaveOut(
   barred: CleanUpTerms['barred'],
 ): void {
   const fields = mapped(connection.lens, record.fields)
-  const erasure = excluderOf(rules, connection, record, fields, barred)
+  const erasure = excluderOf(rules, connection, record, link, barred)
   if (erasure !== undefined) return ws.saveLink(excluded(bareLink(connection.name, record, link), erasure))
   ws.saveLink({
     connection: connection.name,
@@ -304,38 +303,6 @@ function leaveOut(
   for (const id of candidates) ws.markUnplanned(id)
 }
 
-/** The erasure that a new record falls under: it is not kept, whatever becomes of it. */
-function excluderOf(
-  rules: Rules,
-  connection: ConnectionRules,
-  record: AppRecord,
-  fields: JsonObject,
-  barred: CleanUpTerms['barred'],
-): string | undefined {
-  const cells = connection.lens.get(fields)
-  return erasureOf(
-    { ...bareLink(connection.name, record, undefined), keys: keysOf(cells, rules.catalogue) },
-    cells,
-    barred,
-  )
-}
-
-function bareLink(connection: string, record: AppRecord, before: Link | undefined): Link {
-  return {
-    connection,
-    recordId: record.id,
-    personId: null,
-    state: 'staged',
-    fields: {},
-    rev: record.rev,
-    base_ms: {},
-    rewrites: {},
-    keys: [],
-    recheck: false,
-    version: before?.version ?? 0,
-  }
-}
-
 /** Why an app cannot be brought back in this, or null. */
 function cannotRevert(ws: Workspace, connection: ConnectionRules, { kept, group }: CleanUpItem): string | null {
   if (connection.direction === 'in') return 'nothing is written to this connection'
@@ -356,9 +323,11 @@ function revertOne(
   const { now_ms } = terms
   const link = ws.link(connection.name, kept.recordId)
   if (kept.end) {
-    if (!link || link.state === 'gone' || link.personId === null) return
+    if (!link || link.state === 'gone') return
     if (record) logRefused(ws, rules, connection, link, record, now_ms)
     const { personId } = link
+    // It was nobody's yet: nobody is created anew for it.
+    if (personId === null) return ws.saveLink({ ...withoutFailure(link), state: 'gone', keys: [], recheck: false })
     const winner = kept.end.kind === 'merged' ? ws.link(connection.name, kept.end.into) : undefined
     if (kept.end.kind === 'merged' && !winner) adopt(ws, link, kept.end.into)
     // Without a record there, the person is created anew.
@@ -386,12 +355,10 @@ function remove(
   record: AppRecord,
   { now_ms, newId, barred }: CleanUpTerms,
 ): void {
+  // It takes no part in anything: kith forget offers it to be deleted.
+  const erasure = excluderOf(rules, connection, record, link, barred)
+  if (erasure !== undefined) return ws.saveLink(excluded(bareLink(connection.name, record, link), erasure))
   const fields = mapped(connection.lens, record.fields)
-  const erasure = excluderOf(rules, connection, record, fields, barred)
-  if (erasure !== undefined) {
-    carry(ws, excluded(bareLink(connection.name, record, link), erasure), newId())
-    return
-  }
   const personId = newId()
   ws.savePerson({ id: personId, version: 0, cells: {}, state: 'deleted' } satisfies Person)
   const own: Link = {

@@ -1,12 +1,14 @@
 import type { Act } from './act.ts'
 import { consentKeysOf } from './consent.ts'
 import type { Cells } from './catalogue.ts'
-import { withoutFailure } from './hear.ts'
-import { nameWords } from './identity.ts'
+import { mapped } from './diff.ts'
+import { saidBy, withoutFailure } from './hear.ts'
+import { compareNames, keysOf, nameWords } from './identity.ts'
 import { sameJson, type JsonObject } from './json.ts'
 import { valuesOf, type Person } from './person.ts'
-import type { KeyHolder, Link } from './ports/store.ts'
-import type { ConnectionRules } from './rules.ts'
+import type { AppRecord } from './ports/connector.ts'
+import type { Link } from './ports/store.ts'
+import type { ConnectionRules, Rules } from './rules.ts'
 import type { Workspace } from './workspace.ts'
 
 /**
@@ -44,6 +46,8 @@ export interface Certificate {
   readonly barred: readonly string[]
   /** What Kith itself had, and has no more. */
   readonly purged: { readonly [what: string]: number }
+  /** When the bar was lifted, if it was: in the file only, so that no restore of an older backup bars them again. */
+  readonly lifted?: string
 }
 
 /**
@@ -68,12 +72,10 @@ export const ERASED = 'erased'
 /**
  * What a person is barred by. An address or number that others have too bars only whoever has it with this name; somebody
  * without any is known by the records they had.
+ *
+ * @param shared keys that somebody has who is not erased
  */
-export function barredKeys(people: readonly Person[], links: readonly Link[], holders: readonly KeyHolder[]): string[] {
-  const erased = new Set(people.map(({ id }) => id))
-  const shared = new Set(
-    holders.filter(({ personId }) => personId === null || !erased.has(personId)).map(({ key }) => key),
-  )
+export function barredKeys(people: readonly Person[], links: readonly Link[], shared: ReadonlySet<string>): string[] {
   const names = people.map((person) => valuesOf(person))
   const keys = keysOfPeople(people, links).flatMap((key) =>
     shared.has(key) ? names.flatMap((cells) => namedKey(key, cells) ?? []) : [key],
@@ -104,7 +106,12 @@ export function recordKey({ connection, recordId }: Pick<Link, 'connection' | 'r
 
 /** All that has to be looked up to tell whether a record is of somebody who was erased. */
 export function keysToLookUp(link: Pick<Link, 'connection' | 'recordId' | 'keys'>, cells: Cells): string[] {
-  return [...link.keys, ...link.keys.flatMap((key) => namedKey(key, cells) ?? []), recordKey(link)]
+  return [...namedOrNot(link.keys, cells), recordKey(link)]
+}
+
+/** Keys as they are, and together with the name that they come with. */
+export function namedOrNot(keys: readonly string[], cells: Cells): string[] {
+  return [...keys, ...keys.flatMap((key) => namedKey(key, cells) ?? [])]
 }
 
 /**
@@ -115,14 +122,80 @@ export function keysToLookUp(link: Pick<Link, 'connection' | 'recordId' | 'keys'
 export function erasureOf(link: Link, cells: Cells, barred: ReadonlyMap<string, string>): string | undefined {
   if (barred.size === 0) return undefined
   const hit = (key: string): string | undefined => barred.get(key) ?? barred.get(namedKey(key, cells) ?? key)
-  const strong = link.keys.filter((key) => !key.startsWith('phone:'))
   const hits = link.keys.flatMap((key) => hit(key) ?? [])
   const theirs = barred.get(recordKey(link))
   const before = theirs !== undefined || link.reason?.startsWith(EXCLUDED) === true
   if (link.keys.length === 0) return theirs
   if (before) return hits[0]
-  const decisive = strong.length > 0 ? strong : link.keys
-  return decisive.every((key) => hit(key) !== undefined) ? hits[0] : undefined
+  return isKnownAsErased(link.keys, cells, barred) ? hits[0] : undefined
+}
+
+/** Whether there are keys, and every one that counts is barred: each address and external id, or, without one, each number. */
+export function isKnownAsErased(
+  keys: readonly string[],
+  cells: Cells,
+  barred: Pick<ReadonlyMap<string, string>, 'has'>,
+): boolean {
+  const strong = keys.filter((key) => !key.startsWith('phone:'))
+  const decisive = strong.length > 0 ? strong : keys
+  return decisive.length > 0 && decisive.every((key) => barred.has(key) || barred.has(namedKey(key, cells) ?? key))
+}
+
+/** The erasure that a record falls under which is nobody's, as it was heard last; undefined where it may go on. */
+export function excluderOf(
+  rules: Rules,
+  connection: ConnectionRules,
+  record: AppRecord,
+  link: Link | undefined,
+  barred: ReadonlyMap<string, string>,
+): string | undefined {
+  const cells = saidBy(rules, connection, mapped(connection.lens, record.fields))
+  return erasureOf({ ...bareLink(connection.name, record, link), keys: keysOf(cells, rules.catalogue) }, cells, barred)
+}
+
+/**
+ * A record that was somebody's says nothing by now but what an erased person is known by, under another name: a human has merged
+ * it into theirs, or written them into it. It takes no part any more; whoever it was of has no record there.
+ *
+ * Under the same name it is theirs still: what humans write of others in somebody's record is not taken away.
+ */
+export function excludeTurned(
+  ws: Workspace,
+  rules: Rules,
+  connection: ConnectionRules,
+  link: Link,
+  record: AppRecord,
+  barred: ReadonlyMap<string, string>,
+): boolean {
+  const person = ws.person(link.personId ?? '')
+  if (!person || person.state === 'erased') return false
+  const erasure = excluderOf(rules, connection, record, link, barred)
+  if (erasure === undefined) return false
+  const likeness = compareNames(saidBy(rules, connection, mapped(connection.lens, record.fields)), valuesOf(person))
+  if (likeness === 'same' || likeness === 'near' || likeness === 'alike') return false
+  for (const conflict of ws.conflictsOf(person.id, connection.name)) ws.saveConflict({ ...conflict, open: false })
+  ws.withdraw(person.id, connection.name)
+  ws.saveLink(excluded(bareLink(connection.name, record, link), erasure))
+  ws.touch(person.id)
+  return true
+}
+
+/** A record with nothing of what it says. */
+export function bareLink(connection: string, record: Pick<AppRecord, 'id' | 'rev'>, before: Link | undefined): Link {
+  return {
+    connection,
+    recordId: record.id,
+    personId: null,
+    state: 'staged',
+    fields: {},
+    rev: record.rev,
+    base_ms: {},
+    rewrites: {},
+    keys: [],
+    recheck: false,
+    version: before?.version ?? 0,
+    ...(before?.reason === undefined ? {} : { reason: before.reason }),
+  }
 }
 
 const EXCLUDED = 'erased: '

@@ -63,6 +63,9 @@ export function hearRecord(
   const revived = edited && (person.state === 'deleted' || person.state === 'archived')
   if (Object.keys(cells).length > 0 || revived) {
     ws.savePerson({ ...person, state: revived ? 'live' : person.state, cells: { ...person.cells, ...cells } })
+  } else if (!first && heard.length + blanks.length + repaired > 0) {
+    // What is planned elsewhere at the same time goes by the shadow of before: it is not to take back what is planned now.
+    ws.savePerson(person)
   }
   const next: Link = {
     ...withoutFailure(link),

@@ -1,5 +1,6 @@
 import { decideApply, type ApplyTerms, type Known } from './apply.ts'
 import { mapped, sameFields } from './diff.ts'
+import { bareLink, excluded, excluderOf } from './erasure.ts'
 import { hearConsents } from './hear-consent.ts'
 import { withoutFailure } from './hear.ts'
 import { sameJson, type Json, type JsonObject } from './json.ts'
@@ -8,13 +9,16 @@ import type { Commit, Kept, Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
 import type { Workspace } from './workspace.ts'
 
+export type KeepTerms = ApplyTerms & Required<Pick<ApplyTerms, 'barred'>>
+
 /**
  * Decides what sightings mean that are heard during a pause: nothing for anybody yet. What differs from the shadows, which stand
  * still meanwhile, is kept, each record once: as it was last heard, and what became of it. What the app itself takes back is
  * kept no longer. Pure, and deciding twice decides nothing new.
  *
- * Two things do not wait. What a record says about consent counts at once: a pause is no reason to go on writing to somebody who
- * has just said no. And that a record cannot be read is no news about anybody.
+ * Three things do not wait. What a record says about consent counts at once: a pause is no reason to go on writing to somebody who
+ * has just said no. That a record cannot be read is no news about anybody. And of whoever was erased, or is being erased, nothing
+ * is kept for anybody to decide.
  *
  * @param kept what is kept of these records so far
  */
@@ -24,10 +28,17 @@ export function decideKeep(
   connection: ConnectionRules,
   sightings: readonly Known[],
   kept: readonly Kept[],
-  terms: ApplyTerms,
+  terms: KeepTerms,
 ): Required<Pick<Commit, 'keep' | 'unkeep'>> {
-  const keeping = new Keeping(ws, connection, kept, terms.now_ms)
+  const keeping = new Keeping(ws, rules, connection, kept, terms)
   for (const sighting of sightings) {
+    const id = sighting.kind === 'record' ? sighting.record.id : sighting.id
+    const personId = ws.link(connection.name, id)?.personId
+    if (personId != null && ws.person(personId)?.state === 'erased') {
+      decideApply(ws, rules, connection, [sighting], terms)
+      keeping.drop(id)
+      continue
+    }
     switch (sighting.kind) {
       case 'record':
         keeping.record(sighting.record)
@@ -50,15 +61,25 @@ export function decideKeep(
 
 class Keeping {
   readonly #ws: Workspace
+  readonly #rules: Rules
   readonly #connection: ConnectionRules
   readonly #now_ms: number
+  readonly #barred: KeepTerms['barred']
   readonly #before: ReadonlyMap<string, Kept>
   readonly #kept: Map<string, Kept>
 
-  constructor(ws: Workspace, connection: ConnectionRules, kept: readonly Kept[], now_ms: number) {
+  constructor(
+    ws: Workspace,
+    rules: Rules,
+    connection: ConnectionRules,
+    kept: readonly Kept[],
+    { now_ms, barred }: KeepTerms,
+  ) {
     this.#ws = ws
+    this.#rules = rules
     this.#connection = connection
     this.#now_ms = now_ms
+    this.#barred = barred
     this.#before = new Map(kept.map((one) => [one.recordId, one]))
     this.#kept = new Map(this.#before)
   }
@@ -70,6 +91,7 @@ class Keeping {
     if (this.#isOldCopy(record, link, kept)) return
     const fields = mapped(lens, record.fields)
     const consented = this.#hearConsent(record, fields, link, kept)
+    if (this.#exclude(record, link)) return
     if (consented && standsAsItWas(consented) && sameFields(lens, consented.fields, fields)) {
       this.#kept.delete(record.id)
       const { modified_ms } = record
@@ -109,6 +131,20 @@ class Keeping {
     // Made and merged away within the pause: what of it stands is in the record that it went into.
     if (!link || link.state === 'gone' || id === into) return void this.#kept.delete(id)
     this.#keep(id, this.#kept.get(id)?.record ?? null, { kind: 'merged', into })
+  }
+
+  drop(id: string): void {
+    this.#kept.delete(id)
+  }
+
+  /** A record that is nobody's and falls under an erasure takes no part, in the clean-up neither. */
+  #exclude(record: AppRecord, link: Link | undefined): boolean {
+    if (link && link.personId !== null) return false
+    const erasure = excluderOf(this.#rules, this.#connection, record, link, this.#barred)
+    if (erasure === undefined) return false
+    this.#ws.saveLink(excluded(bareLink(this.#connection.name, record, link), erasure))
+    this.#kept.delete(record.id)
+    return true
   }
 
   result(): Required<Pick<Commit, 'keep' | 'unkeep'>> {
@@ -168,6 +204,8 @@ class Keeping {
       .map(({ source }) => source)
     const told = spoken.filter((source) => !sameJson(link.fields[source] ?? null, fields[source] ?? null))
     if (told.length === 0) return link
+    // Heard while the record was nobody's, and maybe refused: the app may have to be corrected, and by then it is no news.
+    this.#ws.touch(link.personId)
     return {
       ...link,
       fields: { ...link.fields, ...Object.fromEntries(told.map((name) => [name, fields[name] ?? null])) },

@@ -68,6 +68,8 @@ export function decideMatch(
     const linked: Link = { ...withoutFailure(link), personId, state: 'linked' }
     ws.saveLink(linked)
     hearRecord(ws, rules, connection, linked, record, terms.now_ms, true)
+    // It was heard as it is known, and is to be read again still: it may be gone.
+    if (link.recheck) ws.saveLink({ ...(ws.link(link.connection, link.recordId) as Link), recheck: true })
     ws.withdraw(personId, link.connection)
     ws.markUnplanned(personId)
     directory.place(link, personId)

@@ -47,7 +47,13 @@ export function absorbPerson(
       ws.log(changeOf(origin, key, kept.value, lost.value, lost.stamp, 'lost', 'latest'))
     }
   }
-  ws.savePerson({ ...winner, cells } satisfies Person)
+  // Somebody who lives does not go with whom they turn out to be: that they are put together is a sign of life.
+  const revived = loser.state === 'live' && (winner.state === 'deleted' || winner.state === 'archived')
+  if (revived) {
+    const origin = { personId: winnerId, recordId: null, now_ms }
+    ws.log(changeOf(origin, PERSON_STATE, winner.state, 'live', stamp, 'applied', 'act'))
+  }
+  ws.savePerson({ ...winner, cells, state: revived ? 'live' : winner.state } satisfies Person)
   ws.savePerson({ ...loser, state: 'merged', mergedInto: winnerId })
   const merged = mergedState(winnerId, ws.linksOf(loserId))
   ws.log(

@@ -319,7 +319,7 @@ function planSecond(
     return null
   }
   ws.rely(winner.id)
-  const merge = connection.canMerge && main?.state === 'linked' && !ended
+  const merge = main?.state === 'linked' && !ended && canMerge(connection, second.recordId, main.recordId)
   if (!merge && !connection.canDelete) return null
   const what = merge
     ? { op: 'merge' as const, into: main.recordId }
@@ -327,6 +327,10 @@ function planSecond(
   const { recordId, rev } = second
   const intent = draft(terms, connection, person, { ...what, recordId, rev, fields: {}, cells: {} })
   return { ...intent, state: 'held', held: DUPLICATE }
+}
+
+function canMerge({ canMerge: can, mergeable }: ConnectionRules, id: string, into: string): boolean {
+  return can && (mergeable?.(id, into) ?? true)
 }
 
 function draft(

@@ -1,5 +1,7 @@
 import { setCells, type Actor } from './act.ts'
 import { fieldOf, PERSON_STATE, type CellKey } from './catalogue.ts'
+import { consentKeyOf, consentKeysOf } from './consent.ts'
+import { recordKey } from './erasure.ts'
 import type { Json } from './json.ts'
 import { standing } from './people.ts'
 import type { Person } from './person.ts'
@@ -26,6 +28,17 @@ export interface RestoreTerms {
   readonly overEdits: boolean
 }
 
+/** Those terms, and what is known of the people at hand. */
+export interface RestoreBatch extends RestoreTerms {
+  /** Keys of people who were erased on request: nothing by which they would be known comes back. See {@link pastKeys}. */
+  readonly barred: ReadonlyMap<string, string>
+}
+
+/** What has to be looked up of somebody in a backup, to tell what must not come back. */
+export function pastKeys({ person, records }: Past): string[] {
+  return [...consentKeysOf(person), ...records.map(recordKey)]
+}
+
 export interface CellBack {
   readonly cell: CellKey
   readonly now: Json
@@ -49,6 +62,8 @@ export interface PersonBack {
   readonly back: readonly CellBack[]
   /** Values that others have changed since: left as they are, and named. */
   readonly left: readonly CellBack[]
+  /** How many values do not come back, because they are of somebody who was erased. */
+  readonly erased: number
   /** Connections where a record that was deleted since is created again. */
   readonly again: readonly string[]
   /** Why nothing at all is done. */
@@ -59,32 +74,40 @@ export interface PersonBack {
  * What differs between a person now and then, in the fields that a connection's records have. What that connection itself has
  * said since is taken back; what anybody else has said since is theirs, and left.
  */
-export function compareWithPast(ws: Workspace, rules: Rules, past: Past, terms: RestoreTerms): PersonBack {
-  const { connection } = terms
-  const nothing = { personId: past.person.id, recordId: past.recordId, back: [], left: [], again: [] }
+export function compareWithPast(ws: Workspace, rules: Rules, past: Past, terms: RestoreBatch): PersonBack {
+  const { connection, barred } = terms
+  const nothing = { personId: past.person.id, recordId: past.recordId, back: [], left: [], erased: 0, again: [] }
   const link = ws.link(connection.name, past.recordId)
-  if (link?.state === 'erased') return { ...nothing, reason: 'unknown' }
+  // Somebody who was erased since, whoever has the record by now.
+  if (link?.state === 'erased' || past.records.some((one) => barred.has(recordKey(one))))
+    return { ...nothing, reason: 'unknown' }
   const there = link !== undefined && link.state !== 'gone'
   if (there && (link.state !== 'linked' || link.personId === null)) return { ...nothing, reason: 'waits' }
   // Whoever the record is of by now: an operator, or its app, may have said so since.
   const person = there ? standing(ws, link.personId ?? '') : ws.person(past.person.id)
-  if (!person) return { ...nothing, reason: 'unknown' }
+  if (!person || person.state === 'erased') return { ...nothing, reason: 'unknown' }
   if (person.state === 'merged') return { ...nothing, personId: person.id, reason: 'merged' }
   const back: CellBack[] = []
   const left: CellBack[] = []
+  let erased = 0
   for (const cell of new Set([...Object.keys(past.person.cells), ...Object.keys(person.cells)])) {
     if (!isBroughtBack(fieldOf(cell), rules, terms)) continue
     const current = person.cells[cell]
     const now = current?.value ?? null
     const was = past.person.cells[cell]?.value ?? null
     if (rules.catalogue.equal(cell, now, was)) continue
+    const key = was === null ? undefined : consentKeyOf(cell)
+    if (key !== undefined && barred.has(key)) {
+      erased++
+      continue
+    }
     const own = current === undefined || current.stamp.by === connection.name
     const change: CellBack = { cell, now, was, by: current?.stamp ?? null }
     if (own || terms.overEdits) back.push(change)
     else left.push(change)
   }
   const again = terms.fields === null ? deletedSince(ws, rules, past, person, terms).map((it) => it.connection) : []
-  return { ...nothing, personId: person.id, back, left, again }
+  return { ...nothing, personId: person.id, back, left, erased, again }
 }
 
 function isBroughtBack(field: string, rules: Rules, { connection, fields }: RestoreTerms): boolean {
@@ -113,7 +136,7 @@ function deletedSince(ws: Workspace, rules: Rules, past: Past, person: Person, t
  * Brings one record back, through the person: their values become what they were, and whoever was deleted lives again. A record
  * that is gone is nobody's from now on, so that the plan creates one: at most one, as ever (I4).
  */
-export function restorePerson(ws: Workspace, rules: Rules, past: Past, terms: RestoreTerms, actor: Actor): PersonBack {
+export function restorePerson(ws: Workspace, rules: Rules, past: Past, terms: RestoreBatch, actor: Actor): PersonBack {
   const compared = compareWithPast(ws, rules, past, terms)
   const { personId, back, again } = compared
   const person = ws.person(personId)

@@ -27,6 +27,8 @@ export type Answer =
   | { readonly kind: 'not-written' }
   /** The app holds neither what we sent nor what was there before: it is read again and heard. */
   | { readonly kind: 'overtaken' }
+  /** It was not sent: an operator is to look at it first. */
+  | { readonly kind: 'held'; readonly reason: string }
 
 /** Intents with what became of them. */
 export type Answered = readonly (readonly [Intent, Answer])[]
@@ -81,6 +83,8 @@ export function settleIntent(
     }
     case 'not-written':
       return settled('pending', { notBefore_ms: now_ms + backoff_ms(intent.attempts) })
+    case 'held':
+      return settled('held', { failure: { kind: 'permanent', message: answer.reason } })
     case 'overtaken':
       return reread(ws, connection, intent, settled('superseded'))
     case 'failed':
@@ -125,6 +129,8 @@ function settleWritten(
       failure: { kind: 'permanent', message, advice: 'Run: kith why <person>, and merge the two.' },
     })
   }
+  // Somebody has taken it away, or merged it into another, before its answer came in: the app is asked what became of it.
+  const ended = intent.op === 'create' && link?.state === 'gone'
   if (intent.op === 'create' && ws.person(intent.personId)?.state === 'merged') {
     // Whoever it was made for turned out to be somebody else meanwhile: it is matched like any record that is heard. A human may have
     // been at it already, and the feed's word on it will pass for our echo.
@@ -135,6 +141,7 @@ function settleWritten(
       rev: record.rev,
       state: 'staged',
       keys: keysOf(connection.lens.get(record.fields), rules.catalogue),
+      ...(ended ? { recheck: true } : {}),
     })
     return settled('done', { answer: { id: record.id, rev: record.rev } })
   }
@@ -154,6 +161,7 @@ function settleWritten(
       candidates: [intent.personId],
       reason: SECOND_RECORD,
       keys: keysOf(connection.lens.get(record.fields), rules.catalogue),
+      ...(ended ? { recheck: true } : {}),
     })
     return settled('done', { answer: { id: record.id, rev: record.rev } })
   }
@@ -184,7 +192,7 @@ function settleWritten(
     base_ms: created ? compact(base_ms) : base_ms,
     rewrites,
     keys: keysOf(connection.lens.get(fields), rules.catalogue),
-    recheck: before.recheck || others.length > 0,
+    recheck: before.recheck || others.length > 0 || ended,
     ...(record.modified_ms === undefined ? {} : { modified_ms: record.modified_ms }),
   })
   // What an operator let go is not counted against the next ones.
@@ -193,7 +201,7 @@ function settleWritten(
   if (own) hearOwn(ws, rules, connection, intent, record, now_ms)
   // Over a stranger's edit that was not heard nothing goes on: the old revision makes the app refuse it.
   const rev = others.length > 0 && !own ? before.rev : record.rev
-  planOn(ws, connection, intent, ws.link(connection.name, record.id)?.fields ?? fields, rewrites, rev)
+  planOn(ws, connection, intent, before, ws.link(connection.name, record.id)?.fields ?? fields, rewrites, rev)
   return settled('done', { answer: { id: record.id, rev: record.rev } })
 }
 
@@ -216,11 +224,21 @@ function hearOwn(
   if (ws.touchedPeople.includes(intent.personId)) ws.markUnplanned(intent.personId)
 }
 
+/**
+ * Whether a write gives a record an address that it did not have: whatever was told about that one meanwhile, nobody has planned it
+ * for this record, which was not found by it.
+ */
+export function bringsAddress({ lens }: ConnectionRules, { op, fields }: Intent, before: JsonObject): boolean {
+  if (op === 'create') return lens.consents.length > 0
+  return lens.consents.some((slot) => slot.key({ ...before, ...fields }) !== slot.key(before))
+}
+
 /** What was planned while the write was under way goes on over the new revision; what could not be planned then is now. */
 function planOn(
   ws: Workspace,
   connection: ConnectionRules,
   intent: Intent,
+  before: Link,
   fields: JsonObject,
   rewrites: Link['rewrites'],
   rev: string | null,
@@ -237,9 +255,9 @@ function planOn(
   const left = outstanding(connection.lens, valuesOf(person), fields, rewrites)
   // A create is repeated as it was, whatever was told about consent meanwhile.
   const repeated = intent.op === 'create' && intent.attempts > 1 && connection.lens.consents.length > 0
-  // Told while it waited, and to nobody: whoever had no record was not found by the address.
   const told =
-    intent.op === 'create' && Object.keys(planConsent(ws, connection, person, fields, { rewrites }).fields).length > 0
+    bringsAddress(connection, intent, before.fields) &&
+    Object.keys(planConsent(ws, connection, person, fields, { rewrites }).fields).length > 0
   if (repeated || told || Object.keys(left).length > 0 || person.state !== 'live') ws.markUnplanned(intent.personId)
 }
 
@@ -272,6 +290,8 @@ function settleFailed(
         ? settled('parked', { failure })
         : reread(ws, connection, intent, settled('superseded', { failure }))
     case 'park':
+      // Whoever is erased, deleted or somebody else by now has nothing to be written that an operator could put right.
+      if (ws.person(intent.personId)?.state !== 'live') ws.markUnplanned(intent.personId)
       return patient ? again(ERASE_AGAIN_ms) : settled('parked', { failure })
     case 'find-out':
       return null

@@ -12,6 +12,7 @@ import {
   type SectionCounts,
   type Snapshot,
 } from '../core/ports/backup.ts'
+import { adoptErasures } from './adopt.ts'
 import { TABLES } from './backup-tables.ts'
 import { Database, StatementError, translate, type Row } from './database.ts'
 import { migrate } from './migrate.ts'
@@ -170,6 +171,8 @@ async function beginFilling(database: Database, purpose: FillPurpose): Promise<F
   return {
     add: (section, rows) => add(transaction, section, rows),
     misfits: () => misfits(transaction),
+    eraseAgain: (certificates, now_ms) =>
+      adoptErasures((text, params, name) => transaction.run(text, params, name), certificates, now_ms),
     commit: () => commit(transaction, purpose),
     rollback: () => transaction.end(),
   }

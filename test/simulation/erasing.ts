@@ -1,7 +1,8 @@
 import { consentKeysOf, strictest, type ConsentState } from '../../engine/core/consent.ts'
-import { recordKey } from '../../engine/core/erasure.ts'
+import { isKnownAsErased, recordKey } from '../../engine/core/erasure.ts'
+import type { JsonObject } from '../../engine/core/json.ts'
 import type { Person } from '../../engine/core/person.ts'
-import { keysOf } from '../../engine/core/identity.ts'
+import { compareNames, keysOf } from '../../engine/core/identity.ts'
 import type { Commit, Link } from '../../engine/core/ports/store.ts'
 import { erasureById, excludedBy, forget, forgetAgain, lift } from '../../workers/forget.ts'
 import type { Random } from './random.ts'
@@ -24,6 +25,8 @@ export class Erasing {
   readonly #world: World
   readonly #random: Random
   readonly #erased = new Map<string, Erased>()
+  /** `app id` of records that Kith has made, as it made them. */
+  readonly #made = new Map<string, JsonObject>()
 
   constructor(world: World, random: Random) {
     this.#world = world
@@ -38,6 +41,7 @@ export class Erasing {
       const before = facts.erasure ? await this.#consents(facts) : new Map<string, ConsentState>()
       const result = await commit(facts)
       if (result.kind === 'committed' && facts.erasure) await this.#note(facts, before)
+      if (result.kind === 'committed') this.#noteMade(facts)
       return result
     }
     // What Kith deletes for an erasure it may delete (I5).
@@ -114,6 +118,8 @@ export class Erasing {
           const { state, person } = await this.#standing(name, id)
           // They came with an address of their own, which a human has taken away since.
           if (person && (await this.#isSomebody(person))) continue
+          // Made of somebody who had no address, and a human has given them this one elsewhere: under their own name it is theirs.
+          if (await this.#isOwn(name, id)) continue
           // Made before, or under way when they were erased, and heard of only afterwards: it takes no part, and is offered.
           if (state !== 'erased')
             found.push(
@@ -123,6 +129,23 @@ export class Erasing {
       }
     }
     return found
+  }
+
+  /** Whether a record was made of somebody who was not barred then, and still has their name. */
+  async #isOwn(name: string, id: string): Promise<boolean> {
+    const { connections, catalogue } = this.#world.rules
+    const [lens, made] = [connections.get(name)?.lens, this.#made.get(`${name} ${id}`)]
+    if (!lens || !made) return false
+    const [then, now] = [lens.get(made), lens.get(this.#world.app(name).peek(id)?.fields ?? {})]
+    const keys = keysOf(then, catalogue)
+    if (isKnownAsErased(keys, then, await this.#world.store.barred(keys))) return false
+    return ['same', 'near', 'alike'].includes(compareNames(then, now))
+  }
+
+  #noteMade({ links = [], settlements = [] }: Commit): void {
+    const done = new Set(settlements.flatMap(({ answer }) => answer?.['id'] ?? []))
+    for (const { connection, recordId, version, fields } of links)
+      if (version === 0 && done.has(recordId)) this.#made.set(`${connection} ${recordId}`, fields)
   }
 
   async #standing(name: string, id: string): Promise<{ state: string; person: Person | undefined }> {
@@ -169,8 +192,12 @@ export class Erasing {
   #approve<Claimed extends { connection: string; recordId: string | null; erase?: boolean }>(
     intents: Claimed[],
   ): Claimed[] {
-    for (const { connection, recordId, erase } of intents)
-      if (erase) this.#world.approved.add(`${connection} ${recordId}`)
+    for (const { connection, recordId, erase } of intents) {
+      if (!erase) continue
+      this.#world.approved.add(`${connection} ${recordId}`)
+      // Also of a record that became known only after the act: the answer to a create that was under way.
+      this.#world.erased.add(`${connection} ${recordId}`)
+    }
     return intents
   }
 
@@ -195,6 +222,9 @@ export class Erasing {
       .filter(({ state }) => state !== 'gone')
       .map(({ connection, recordId }) => ({ connection, recordId }))
     for (const { connection, recordId } of links) world.erased.add(`${connection} ${recordId}`)
+    // Also what had gone by then, and was nobody's any more: its human's words were in the person's log, and go with it.
+    for (const { stamp, recordId } of await world.store.log({ people: erasure.erasure.people, limit: 1e6 }))
+      if (recordId !== null) world.erased.add(`${stamp.by} ${recordId}`)
     this.#erased.set(id, { erasure: id, records, tokens: [...new Set(tokens)], consents })
   }
 }

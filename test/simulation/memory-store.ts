@@ -390,8 +390,10 @@ export class MemoryStore implements Store {
     )
   }
 
-  async *intents(filter: IntentFilter): AsyncIterable<Intent> {
-    yield* this.#select(filter).sort((a, b) => order(a.connection, b.connection) || byPlan(a, b))
+  async *intents(filter: IntentFilter, after?: Place): AsyncIterable<Intent> {
+    yield* this.#select(filter)
+      .filter((intent) => after === undefined || byConnection(after, intent) < 0)
+      .sort(byConnection)
   }
 
   async *links(filter: Parameters<Store['links']>[0]): AsyncIterable<Link> {
@@ -400,6 +402,7 @@ export class MemoryStore implements Store {
       .filter((link) => filter.connection === undefined || link.connection === filter.connection)
       .filter((link) => filter.state === undefined || link.state === filter.state)
       .filter((link) => filter.broken === undefined || (link.failure !== undefined) === filter.broken)
+      .filter((link) => filter.after === undefined || byRecord(link, filter.after) > 0)
       .sort(byRecord)
   }
 
@@ -698,6 +701,11 @@ export class MemoryStore implements Store {
     return [...this.#people.values()]
   }
 
+  /** What the ledger says of everybody's addresses, as one text. */
+  ledger(): string {
+    return JSON.stringify([...this.#consents])
+  }
+
   /** Everything there is, as one text: to see whether something is in it. */
   dump(): string {
     const maps = [
@@ -794,6 +802,7 @@ export class MemoryStore implements Store {
       if (before.personId !== null) this.#linksOfPerson.get(before.personId)?.delete(before)
       for (const key of before.keys) this.#linksOfKey.get(key)?.delete(before)
       for (const set of [this.#staged, this.#rechecks, this.#ambiguous, this.#second]) set.delete(before)
+      if (link.state === 'erased') this.#keepNoLonger(link)
     }
     nested(this.#links, link.connection, () => new Map<string, Link>()).set(link.recordId, link)
     if (link.personId !== null) nested(this.#linksOfPerson, link.personId, () => new Set<Link>()).add(link)
@@ -802,6 +811,17 @@ export class MemoryStore implements Store {
     if (link.state === 'ambiguous') this.#ambiguous.add(link)
     if (link.state === 'second') this.#second.add(link)
     if (link.recheck) this.#rechecks.add(link)
+  }
+
+  /** A record that takes no part is kept nowhere else either. */
+  #keepNoLonger({ connection, recordId }: Link): void {
+    this.#kept.get(connection)?.delete(recordId)
+    const baseline = this.#baselines.get(connection)
+    if (baseline)
+      this.#baselines.set(
+        connection,
+        baseline.filter((one) => one.recordId !== recordId),
+      )
   }
 
   #dropLink(link: Link): void {
@@ -1055,6 +1075,12 @@ function byUrgency(a: Intent, b: Intent): number {
   return Number(b.urgent) - Number(a.urgent) || byPlan(a, b)
 }
 
-function byPlan(a: Intent, b: Intent): number {
+function byPlan(a: Pick<Intent, 'planned_ms' | 'id'>, b: Pick<Intent, 'planned_ms' | 'id'>): number {
   return a.planned_ms - b.planned_ms || order(a.id, b.id)
+}
+
+type Place = Pick<Intent, 'connection' | 'planned_ms' | 'id'>
+
+function byConnection(a: Place, b: Place): number {
+  return order(a.connection, b.connection) || byPlan(a, b)
 }

@@ -7,6 +7,7 @@ import { run, WEATHERS, type Weather, type WeatherName } from './chaos.ts'
 export async function shrink(seed: number, name: WeatherName = 'storm'): Promise<string> {
   let weather: Weather = WEATHERS[name]
   for (const without of [
+    'restores',
     'erasures',
     'undos',
     'pauses',

@@ -6,7 +6,7 @@ import { shrink } from './shrink.ts'
 /**
  * Runs many seeds outside the tests: `npm run soak -- --seeds 10000 [--from 1]` prints seeds per second and every seed that
  * fails; `npm run soak -- --seed 42 --trace` replays one, with all that happened in it. `--weather` names what goes on besides:
- * storm, pauses, erasures, everything. With `--company` it runs days of the company
+ * storm, pauses, erasures, restores, everything. With `--company` it runs days of the company
  * of the five apps in place of the memory apps.
  */
 const { values } = parseArgs({

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Certificate, Erasure } from '../../engine/core/erasure.ts'
-import type { Store } from '../../engine/core/ports/store.ts'
+import type { Kept, Link, Store } from '../../engine/core/ports/store.ts'
 import { collect, consent, intent, link, person, write } from './sample.ts'
 
 const opened = (people: readonly string[], more: Partial<Erasure> = {}): Erasure => ({
@@ -116,6 +116,38 @@ export function describeErasures(stored: () => Promise<Store>): void {
       expect(await store.claim('crm', 1, 1e12, 2e12)).toHaveLength(1)
       expect(await store.purge('e1', certificate, [])).toBe(false)
       expect(await store.erasures({ state: 'open', limit: 1 })).toHaveLength(1)
+    })
+
+    test('a record that comes to take no part is kept nowhere else either: not by a pause, not in its baseline', async () => {
+      const store = await stored()
+      await store.ensureConnections([{ name: 'crm', app: 'memory', mode: 'live' }])
+      await write(store, { links: [link('r1'), link('r2')] })
+      const act = { id: 'a1', at_ms: 1, by: 'grace', why: 'clean-up', kind: 'pause', about: {} }
+      await store.beginPause('crm', { id: 'a1', at_ms: 1, by: 'grace', why: 'clean-up', until_ms: null }, act)
+      await store.settlePause('crm', 'a1', 2)
+      const heard = (recordId: string): Kept => ({
+        connection: 'crm',
+        recordId,
+        record: { id: recordId, rev: '2', fields: { first: 'Ada' } },
+        end: null,
+        heard_ms: 3,
+        mark: 0,
+      })
+      await write(store, { keep: [heard('r1'), heard('r2')] })
+      const kept = await collect(store.kept('crm'))
+      const before = (await store.loadRecords('crm', ['r1'])).links[0] as Link
+      const out = { ...before, state: 'erased' as const, fields: {}, keys: [], reason: 'erased: e1' }
+      // What names its rows in the same commit is no loser for that.
+      const unkeep = kept.filter(({ recordId }) => recordId === 'r1')
+      await write(store, { links: [out], unkeep, under: { connection: 'crm', pause: 'a1' } })
+      const left = async (): Promise<string[][]> => [
+        (await collect(store.kept('crm'))).map(({ recordId }) => recordId),
+        (await collect(store.baseline('crm'))).map(({ recordId }) => recordId),
+      ]
+      expect(await left()).toEqual([['r2'], ['r2']])
+      const other = (await store.loadRecords('crm', ['r2'])).links[0] as Link
+      await write(store, { links: [{ ...other, ...out, recordId: 'r2', version: other.version }] })
+      expect(await left()).toEqual([[], []])
     })
 
     test('a lift ends one erasure’s bar, and has its records read again', async () => {

@@ -988,6 +988,15 @@ export function storeSuite(open: () => Promise<Store>): void {
         expect(await found({ state: 'sending' })).toEqual(['i5'])
         expect(await found({ state: 'done' })).toEqual([])
         expect(await found({ op: 'create', connection: 'crm', state: 'parked' })).toEqual(['i3'])
+        const after = async (connection: string, planned_ms: number, id: string, filter = {}) =>
+          ids(await collect(store.intents(filter, { connection, planned_ms, id })))
+        expect(await after('a', 9, 'i4')).toEqual(['i3', 'i2', 'i1'])
+        expect(await after('crm', 1, 'i3')).toEqual(['i2', 'i1'])
+        // One that is not there any more still names its place.
+        expect(await after('b', 1, 'i0')).toEqual(['i3', 'i2', 'i1'])
+        expect(await after('crm', 1, 'i3', { state: 'held' })).toEqual(['i1'])
+        expect(await after('crm', 3, 'i1')).toEqual([])
+        expect(await after('crm', 1, 'i3', { connection: 'a' })).toEqual([])
       })
     })
 
@@ -1437,6 +1446,11 @@ export function storeSuite(open: () => Promise<Store>): void {
         const links = await collect(store.links({}))
         expect(links.map((one) => one.connection + one.recordId)).toEqual(
           [...many.map((n) => `${connection(n)}r${n}`), 'crmgone', 'crmunreadable'].sort(),
+        )
+        const late = links.slice(1_500)
+        expect(await collect(store.links({ after: links[1_499] as Link }))).toEqual(late)
+        expect(await collect(store.links({ connection: 'phones', after: links[1_499] as Link }))).toEqual(
+          late.filter((one) => one.connection === 'phones'),
         )
         expect(await collect(store.links({ connection: 'phones', broken: true }))).toHaveLength(
           many.filter((n) => n % 3 !== 0 && n % 2 === 0).length,

@@ -1,3 +1,4 @@
+import type { Certificate } from '../erasure.ts'
 import type { JsonObject } from '../json.ts'
 
 /**
@@ -42,6 +43,12 @@ export interface Filling {
   add(section: Section, rows: readonly BackupRow[]): Promise<void>
   /** What does not fit together in what was added, in words without any personal value; empty where all does. */
   misfits(): Promise<string[]>
+  /**
+   * After everything was added: erasures that the backup does not know, from their certificates. What they bar is barred, and
+   * whoever of them is in the backup is to be erased once more (I7).
+   * @returns how many people
+   */
+  eraseAgain(certificates: readonly Certificate[], now_ms: number): Promise<number>
   /** The end: all of it is there. */
   commit(): Promise<void>
   /** Takes everything back; after a commit it does nothing. */

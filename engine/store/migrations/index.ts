@@ -7,6 +7,7 @@ import { sql as undo } from './0006-undo.ts'
 import { sql as pause } from './0007-pause.ts'
 import { sql as erasure } from './0008-erasure.ts'
 import { sql as access } from './0009-access.ts'
+import { sql as excluded } from './0010-excluded.ts'
 
 /** In the order in which they run. One that has been released is never edited: what is to change gets a number of its own. */
 export const migrations: readonly { readonly number: number; readonly name: string; readonly sql: string }[] = [
@@ -19,4 +20,5 @@ export const migrations: readonly { readonly number: number; readonly name: stri
   { number: 7, name: 'pause', sql: pause },
   { number: 8, name: 'erasure', sql: erasure },
   { number: 9, name: 'access', sql: access },
+  { number: 10, name: 'excluded', sql: excluded },
 ]
