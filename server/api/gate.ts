@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { mayDo, type AccessToken, type Role } from '../../engine/core/access.ts'
 import { checkAccess } from '../../workers/access.ts'
 import type { Household } from '../../workers/household.ts'
+import { operationIdOf } from './openapi.ts'
 import type { Api } from './route.ts'
 import { Problem, ProblemError } from './problems.ts'
 
@@ -30,7 +31,8 @@ export function guard(api: Api, { access }: Pick<Household, 'access'>): void {
     if (role === undefined) throw new Error(`nobody has said who may use ${String(route.method)} ${route.url}`)
     if (role === 'anybody') return
     const response = { ...(route.schema?.response as object | undefined), '4xx': Problem, '5xx': Problem }
-    route.schema = { ...route.schema, security: [{ token: [role] }], response }
+    const operationId = operationIdOf(String(route.method), route.url.slice(route.prefix.length))
+    route.schema = { ...route.schema, operationId, security: [{ token: [role] }], response }
   })
   api.addHook('onRequest', async (request, reply) => {
     const { role } = request.routeOptions.config

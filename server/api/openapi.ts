@@ -40,6 +40,13 @@ export async function describe(api: Api): Promise<void> {
   api.get(OPENAPI_PATH, { config: { role: 'anybody' }, schema: { hide: true } }, () => api.swagger())
 }
 
+/** What programs that are made from the description call a route: `POST /connections/:connection/pause` is postConnectionsPause. */
+export function operationIdOf(method: string, path: string): string {
+  const words = path.split(/[/.]/).filter((part) => part !== '' && !part.startsWith(':'))
+  const one = path.endsWith('/:id') ? ['one'] : []
+  return method.toLowerCase() + [...words, ...one].map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')
+}
+
 /** Every named schema is made in two forms, for what comes in and for what goes out: those that nothing refers to are left out. */
 function onlyUsed<Document extends object>(document: Document): Document {
   const { components } = document as { components?: { schemas?: { [name: string]: unknown } } }

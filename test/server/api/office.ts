@@ -29,6 +29,7 @@ export interface OpenApi {
 
 export interface Operation {
   readonly summary: string
+  readonly operationId: string
   readonly tags: readonly string[]
   readonly security?: readonly { readonly token: readonly Role[] }[]
   readonly requestBody?: unknown

@@ -22,6 +22,16 @@ test('the API serves a description of itself that is valid OpenAPI 3.1', async (
   expect(validator.version).toBe('3.1')
 })
 
+test('every route has a name of its own, for programs that are made from the description', () => {
+  const named = Object.values(office.description.paths).flatMap((path) => Object.entries(path))
+  const ids = named.map(([, { operationId }]) => operationId)
+  expect(named.map(([method]) => method).filter((method) => !['get', 'post'].includes(method))).toEqual([])
+  expect(new Set(ids).size).toBe(ids.length)
+  expect(ids).toEqual(
+    expect.arrayContaining(['getStatus', 'postConnectionsPause', 'getPeople', 'getPeopleOne', 'postUndoPreview']),
+  )
+})
+
 test('every route says what it does and what it answers, and no named schema is left over', () => {
   const operations = Object.values(office.description.paths).flatMap((path) => Object.values(path))
   for (const { summary, tags, responses } of operations) {
