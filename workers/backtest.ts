@@ -133,7 +133,8 @@ async function part(
     names.set(person.id, valuesOf(person))
     const links = hood.links.filter((link) => link.personId === person.id && !unknown.has(link.connection))
     const sent = (await sentTo(store, hood, person.id, from_ms)).filter((one) => !unknown.has(one.connection))
-    found.push(replay(rules, { person, links, log: byPerson.get(person.id) ?? [], sent, from_ms }))
+    const suspected = hood.suspected.get(person.id) ?? new Set<string>()
+    found.push(replay(rules, { person, links, log: byPerson.get(person.id) ?? [], sent, from_ms, suspected }))
   }
   const sum = (count: (one: Backtest) => number): number => found.reduce((total, one) => total + count(one), 0)
   return {

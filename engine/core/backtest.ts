@@ -21,6 +21,8 @@ export interface Recorded {
   /** What was sent since {@link from_ms}, oldest first, and what is still to be sent. */
   readonly sent: readonly Pick<Intent, 'connection' | 'op' | 'cells'>[]
   readonly from_ms: number
+  /** Connections where a record that waits for a decision may be theirs: nobody is created there. */
+  readonly suspected?: ReadonlySet<string>
 }
 
 /** What became of one heard value: as recorded, or in the replay. `unheard`: it would not have been listened to. */
@@ -259,14 +261,15 @@ function writesOf(rules: Rules, recorded: Recorded, tracks: ReadonlyMap<CellKey,
     const created = own.some(({ op }) => op === 'create')
     const link = links.find((one) => one.connection === name && one.state !== 'gone')
     const belongs = connection !== undefined && receives(connection, cells)
-    const creates = belongs && connection.create && person.state === 'live'
+    const mayCreate = person.state === 'live' && recorded.suspected?.has(name) !== true
+    const creates = belongs && connection.create && mayCreate
     const what = { personId: person.id, connection: name, op: 'create' as const, cell: null }
     if (created && !creates) found.push({ ...what, recorded: null })
     const somebody = connection !== undefined && isSomebody(connection.lens.get(connection.lens.put(cells, null)))
     const changed = [...tracks.values()].some(({ heard }) => heard)
     if (!created && !link && creates && changed && somebody) found.push({ ...what, instead: null })
     if (created || !link) continue
-    found.push(...updatesOf(rules, person.id, name, belongs ? connection : undefined, link, own, tracks))
+    found.push(...updatesOf(rules, person.id, name, belongs ? connection : undefined, link, own, tracks, cells))
   }
   return found
 }
@@ -279,13 +282,16 @@ function updatesOf(
   link: Link,
   sent: Recorded['sent'],
   tracks: ReadonlyMap<CellKey, Track>,
+  cells: Cells,
 ): WriteDifference[] {
   const was = new Map<CellKey, Json[]>()
-  for (const { op, cells } of sent) {
+  for (const { op, cells: planned } of sent) {
     if (op !== 'update') continue
-    for (const [cell, { after }] of Object.entries(cells)) was.set(cell, [...(was.get(cell) ?? []), after])
+    for (const [cell, { after }] of Object.entries(planned)) was.set(cell, [...(was.get(cell) ?? []), after])
   }
   const present = connection?.lens.get(link.fields) ?? {}
+  // As the app has places for it: a second number may have none, a birthday no year.
+  const shown = connection?.lens.get({ ...link.fields, ...connection.lens.put(cells, link.fields) }) ?? {}
   const found: WriteDifference[] = []
   for (const cell of new Set([...was.keys(), ...tracks.keys()])) {
     const track = tracks.get(cell)
@@ -297,20 +303,21 @@ function updatesOf(
     const says = (one: Cell | undefined): boolean => one?.stamp.by === name && !track.corrected.has(name)
     const what = { personId, connection: name, op: 'update' as const, cell }
     const equal = (a: Json, b: Json): boolean => rules.catalogue.equal(cell, a, b)
+    const differs = (sentValue: Json): boolean => !equal(sentValue, value) && !equal(sentValue, shown[cell] ?? null)
     const sentValues = was.get(cell) ?? []
     const last = sentValues.at(-1)
     if (last === undefined) {
       const writes = routed && !says(track.replayed)
-      if (writes && !equal(present[cell] ?? null, value)) found.push({ ...what, instead: value })
+      if (writes && !equal(present[cell] ?? null, shown[cell] ?? null)) found.push({ ...what, instead: value })
       continue
     }
     // A write is accounted for where its value would have stood at some time, by somebody else's word.
     const stood = track.stood.filter((one) => !says(one))
     const strange = sentValues.findLast((sentValue) => !routed || !stood.some((one) => equal(one.value, sentValue)))
     if (strange === undefined) {
-      if (!says(track.replayed) && !equal(last, value)) found.push({ ...what, recorded: last, instead: value })
+      if (!says(track.replayed) && differs(last)) found.push({ ...what, recorded: last, instead: value })
     } else if (!routed || says(track.replayed)) found.push({ ...what, recorded: strange })
-    else if (!equal(last, value)) found.push({ ...what, recorded: last, instead: value })
+    else if (differs(last)) found.push({ ...what, recorded: last, instead: value })
   }
   return found
 }

@@ -157,6 +157,30 @@ describe('a backtest', () => {
     )
   })
 
+  test('counts as a write only what the app has a place for, and no record where one may be theirs', () => {
+    const rules = rulesWith({ kind: 'latest' })
+    const story = new Story(rules)
+    story.edit('crm', 'CEO')
+    const { person, links, ...rest } = story.recorded()
+    const family = { value: 'Lovelace', stamp: { at: T0 - 1, by: 'crm' }, rule: 'first' as const }
+    const named = { ...person, cells: { ...person.cells, 'name.family': family } }
+    const recorded: Recorded = {
+      ...rest,
+      person: named,
+      links: links.filter(({ connection }) => connection !== 'desk'),
+    }
+    const of = (name: string, found: Recorded, by = rules): object[] =>
+      replay(by, found).writes.filter(({ connection }) => connection === name)
+    expect(of('news', recorded)).toMatchObject([{ op: 'update', cell: 'title', instead: 'CEO' }])
+    // An app that keeps no title, whatever is put there.
+    const news = rules.connections.get('news') as ConnectionRules
+    const lens = { ...news.lens, put: () => ({}), get: () => ({}) }
+    const deaf = { ...rules, connections: new Map([...rules.connections, ['news', { ...news, lens }] as const]) }
+    expect(of('news', recorded, deaf)).toEqual([])
+    expect(of('desk', recorded)).toMatchObject([{ op: 'create', instead: null }])
+    expect(of('desk', { ...recorded, suspected: new Set(['desk']) })).toEqual([])
+  })
+
   test('names a conflict that another preference would have decided otherwise', () => {
     const story = new Story(rulesWith({ kind: 'latest' }))
     story.edit('desk', 'Countess')

@@ -116,6 +116,8 @@ describe("an operator of the demo's company", () => {
     expect(await kith('status')).toContain('At work: kith demo')
     const health = await kith('health')
     expect(health).toMatch(/in-sync/)
+    // The config in force makes of the past what became of it, whatever the apps have no place for.
+    expect(await kith('backtest')).toContain('Nothing would have ended otherwise.')
   })
 
   test('pauses an account while people clean up there, sees what they did, and lets it go on (I10, I11)', async () => {
