@@ -4,6 +4,7 @@ import { excludeTurned, sightErased } from './erasure.ts'
 import { hearRecord, saidBy, withoutFailure } from './hear.ts'
 import { hearConsents } from './hear-consent.ts'
 import { keysOf } from './identity.ts'
+import { blankLink } from './link.ts'
 import { absorbPerson } from './people.ts'
 import { planPerson, type PlanTerms } from './plan.ts'
 import type { AppRecord, Sighting } from './ports/connector.ts'
@@ -204,7 +205,7 @@ function sightDeletion(ws: Workspace, connection: ConnectionRules, id: string, t
  * create comes after: that is to find the record ended, and to ask the app once more (settle.ts).
  */
 function rememberEnd(ws: Workspace, connection: ConnectionRules, id: string, { creating }: ApplyTerms): void {
-  if (creating) ws.saveLink({ ...unreadLink(connection.name, id), state: 'gone', recheck: false })
+  if (creating) ws.saveLink(blankLink(connection.name, id, 'gone'))
 }
 
 /** The record is gone: the delete policy of its connection says what that means for the person elsewhere. */
@@ -313,19 +314,7 @@ function sightErasedMerge(
 
 /** A record that is known by its id only, and is read next. */
 function unreadLink(connection: string, recordId: string): Link {
-  return {
-    connection,
-    recordId,
-    personId: null,
-    state: 'unreadable',
-    fields: {},
-    rev: null,
-    base_ms: {},
-    rewrites: {},
-    keys: [],
-    recheck: true,
-    version: 0,
-  }
+  return { ...blankLink(connection, recordId, 'unreadable'), recheck: true }
 }
 
 function sightBroken(ws: Workspace, connection: ConnectionRules, sighting: Extract<Known, { kind: 'broken' }>): void {

@@ -5,6 +5,7 @@ import { mapped } from './diff.ts'
 import { saidBy, withoutFailure } from './hear.ts'
 import { compareNames, keysOf, nameWords } from './identity.ts'
 import { sameJson, type JsonObject } from './json.ts'
+import { blankLink } from './link.ts'
 import { valuesOf, type Person } from './person.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Link } from './ports/store.ts'
@@ -183,16 +184,8 @@ export function excludeTurned(
 /** A record with nothing of what it says. */
 export function bareLink(connection: string, record: Pick<AppRecord, 'id' | 'rev'>, before: Link | undefined): Link {
   return {
-    connection,
-    recordId: record.id,
-    personId: null,
-    state: 'staged',
-    fields: {},
+    ...blankLink(connection, record.id, 'staged'),
     rev: record.rev,
-    base_ms: {},
-    rewrites: {},
-    keys: [],
-    recheck: false,
     version: before?.version ?? 0,
     ...(before?.reason === undefined ? {} : { reason: before.reason }),
   }

@@ -4,6 +4,7 @@ import { bareLink, excluded, excluderOf } from './erasure.ts'
 import { hearConsents } from './hear-consent.ts'
 import { withoutFailure } from './hear.ts'
 import { sameJson, type Json, type JsonObject } from './json.ts'
+import { blankLink } from './link.ts'
 import type { AppRecord } from './ports/connector.ts'
 import type { Commit, Kept, Link } from './ports/store.ts'
 import type { ConnectionRules, Rules } from './rules.ts'
@@ -195,7 +196,7 @@ class Keeping {
     const { lens } = this.#connection
     if (lens.consents.length === 0) return link
     const over = kept?.record
-      ? { ...(link ?? stranger(this.#connection.name, record.id)), fields: kept.record.fields }
+      ? { ...(link ?? blankLink(this.#connection.name, record.id, 'staged')), fields: kept.record.fields }
       : link
     hearConsents(this.#ws, this.#connection, over, record, fields, this.#now_ms)
     if (!link || link.personId === null) return link
@@ -220,20 +221,4 @@ function standsAsItWas(link: Link): boolean {
 
 function sameRecord(a: AppRecord | null, b: AppRecord | null): boolean {
   return sameJson((a?.fields ?? null) as Json, (b?.fields ?? null) as Json) && a?.rev === b?.rev
-}
-
-function stranger(connection: string, recordId: string): Link {
-  return {
-    connection,
-    recordId,
-    personId: null,
-    state: 'staged',
-    fields: {},
-    rev: null,
-    base_ms: {},
-    rewrites: {},
-    keys: [],
-    recheck: false,
-    version: 0,
-  }
 }

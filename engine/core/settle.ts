@@ -7,6 +7,7 @@ import { hearConsents } from './hear-consent.ts'
 import { SECOND_RECORD } from './people.ts'
 import { keysOf } from './identity.ts'
 import { isBlank, sameJson, type Json, type JsonObject } from './json.ts'
+import { blankLink } from './link.ts'
 import { planConsent } from './plan-consent.ts'
 import { outstanding } from './plan.ts'
 import { valuesOf } from './person.ts'
@@ -136,7 +137,7 @@ function settleWritten(
     // been at it already, and the feed's word on it will pass for our echo.
     hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
     ws.saveLink({
-      ...(link ?? blankLink(connection.name, record.id)),
+      ...(link ?? blankLink(connection.name, record.id, 'linked')),
       fields: mapped(connection.lens, record.fields),
       rev: record.rev,
       state: 'staged',
@@ -154,7 +155,7 @@ function settleWritten(
     // While we were creating it, the person came to have another record there: two, and an operator decides.
     hearConsents(ws, connection, link, record, mapped(connection.lens, record.fields), now_ms)
     ws.saveLink({
-      ...(link ?? blankLink(connection.name, record.id)),
+      ...(link ?? blankLink(connection.name, record.id, 'linked')),
       fields: mapped(connection.lens, record.fields),
       rev: record.rev,
       state: 'ambiguous',
@@ -166,7 +167,7 @@ function settleWritten(
     return settled('done', { answer: { id: record.id, rev: record.rev } })
   }
   const returned = mapped(connection.lens, record.fields)
-  const before: Link = link ?? blankLink(connection.name, record.id)
+  const before: Link = link ?? blankLink(connection.name, record.id, 'linked')
   const created = intent.op === 'create'
   const others = strangeFields(connection, before, intent, returned)
   const written = created ? returned : { ...before.fields, ...pick(returned, intent.fields) }
@@ -304,22 +305,6 @@ function reread(ws: Workspace, connection: ConnectionRules, intent: Intent, sett
   if (link && !link.recheck && link.state !== 'gone') ws.saveLink({ ...link, recheck: true })
   ws.markUnplanned(intent.personId)
   return settlement
-}
-
-function blankLink(connection: string, recordId: string): Link {
-  return {
-    connection,
-    recordId,
-    personId: null,
-    state: 'linked',
-    fields: {},
-    rev: null,
-    base_ms: {},
-    rewrites: {},
-    keys: [],
-    recheck: false,
-    version: 0,
-  }
 }
 
 /**
