@@ -46,19 +46,20 @@ interface Row {
 }
 
 async function status({ output }: Context, household: Household): Promise<number> {
+  const now_ms = Date.now()
+  if (output.json) {
+    const document = await statusDocument(household, now_ms)
+    await output.print(document)
+    return document.erasures.length > 0 ? EXIT.parked : EXIT.done
+  }
   const { config, store } = household
   const states = new Map((await store.connections()).map((state) => [state.name, state]))
   const counts = await store.counts()
   const health = new Map((await countHealth(household)).map((item) => [item.connection, item.states]))
-  const doors = await standardTallies(household, Date.now())
+  const doors = await standardTallies(household, now_ms)
   const rows = config.connections.map((item) => row(item, states.get(item.name), counts.get(item.name)))
-  const news = await pauses({ store, now: Date.now }, PAUSE_FORGOTTEN_MS)
+  const news = await pauses({ store, now: () => now_ms }, PAUSE_FORGOTTEN_MS)
   const erasures = await store.erasures({ state: 'open', limit: 1000 })
-  if (output.json) {
-    await output.print(await statusDocument(household, Date.now()))
-    return erasures.length > 0 ? EXIT.parked : EXIT.done
-  }
-  const now_ms = Date.now()
   await output.say(
     table(
       ['', 'app', 'state', 'records', 'last read', 'lag', 'pending', 'held', 'parked'],
