@@ -47,8 +47,6 @@ async function answer(
   for (const [question, keys] of steps) {
     await asks(terminal, question, asked)
     asked = questions(terminal).length
-    // The question is drawn before its keys are listened for.
-    await new Promise((resolve) => setTimeout(resolve, 100))
     terminal.input(keys)
   }
 }
