@@ -1,15 +1,15 @@
 import { z } from 'zod'
 import {
-  cursorOf,
   HealthCountsDocument,
   healthCountsDocument,
   HealthDocument,
   healthDocument,
+  HealthPositionDocument,
   HealthStateWord,
-  positionFrom,
 } from '../../workers/documents/health.ts'
 import { healthPage } from '../../workers/health-page.ts'
 import { countHealth } from '../../workers/health.ts'
+import { cursorOf, positionFrom } from './cursor.ts'
 import { knownPerson } from './person.ts'
 import { ProblemError } from './problems.ts'
 import { knownConnection, Limit, type ApiRoutes } from './route.ts'
@@ -60,7 +60,7 @@ export const healthRoutes: ApiRoutes = (api, house) => {
       },
     },
     async ({ query: { connection, state, person, cursor, limit } }) => {
-      const after = cursor === undefined ? null : positionFrom(cursor)
+      const after = cursor === undefined ? null : positionFrom(HealthPositionDocument, cursor)
       if (cursor !== undefined && after === null)
         throw new ProblemError(400, 'the cursor is none', 'Begin without one.')
       const filter = {

@@ -22,6 +22,7 @@ import {
 import { dryRun } from '../../workers/dry-run.ts'
 import { operationsOf, type Operation } from '../../workers/listing.ts'
 import { Seen } from '../../workers/seen.ts'
+import { cursorOf, positionFrom } from './cursor.ts'
 import { ProblemError } from './problems.ts'
 import {
   ActBody,
@@ -108,7 +109,7 @@ export const planRoutes: ApiRoutes = (api, house) => {
       const last = page.length > limit ? shown.at(-1) : undefined
       return {
         operations: shown.map(({ line }) => operationDocument(line)),
-        next: last === undefined ? null : cursorOf(last.intent),
+        next: last === undefined ? null : cursorOf([last.intent.connection, last.intent.planned_ms, last.intent.id]),
       }
     },
   )
@@ -259,18 +260,14 @@ function seenOf(brakes: readonly z.infer<typeof BrakeDocument>[]): string {
   return seen.end()
 }
 
-const Cursor = z.tuple([z.string(), z.number(), z.string()])
-
-function cursorOf({ connection, planned_ms, id }: Intent): string {
-  return Buffer.from(JSON.stringify([connection, planned_ms, id])).toString('base64url')
-}
+const Place = z.tuple([z.string(), z.number(), z.string()])
 
 function placeFrom(cursor: string | undefined): Pick<Intent, 'connection' | 'planned_ms' | 'id'> | undefined {
   if (cursor === undefined) return undefined
-  try {
-    const [connection, planned_ms, id] = Cursor.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
-    return { connection, planned_ms, id }
-  } catch {
+  const place = positionFrom(Place, cursor)
+  if (!place) {
     throw new ProblemError(400, '/querystring/cursor: this is no cursor of ours', 'Take `next` of the page before.')
   }
+  const [connection, planned_ms, id] = place
+  return { connection, planned_ms, id }
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { HEALTH_STATES, type HealthState } from '../../engine/core/health.ts'
-import type { HealthPosition } from '../health-page.ts'
 import type { HealthCounts, HealthLine } from '../health.ts'
 
 export const HealthStateWord = z
@@ -49,7 +48,8 @@ export function healthCountsDocument(counts: readonly HealthCounts[]): z.infer<t
   return { connections: Object.fromEntries(connections) }
 }
 
-const Position = z.union([
+/** Where a page of records ended. */
+export const HealthPositionDocument = z.union([
   z.strictObject({ person: z.string() }),
   z.strictObject({
     state: z.enum(['staged', 'ambiguous', 'second', 'unreadable', 'erased']),
@@ -57,17 +57,3 @@ const Position = z.union([
     record: z.string(),
   }),
 ])
-
-/** Where a page ended, as a text that means nothing to others. */
-export function cursorOf(position: HealthPosition): string {
-  return Buffer.from(JSON.stringify(position)).toString('base64url')
-}
-
-/** null for a text that no page has given. */
-export function positionFrom(cursor: string): HealthPosition | null {
-  try {
-    return Position.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
-  } catch {
-    return null
-  }
-}
